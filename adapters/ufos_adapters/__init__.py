@@ -1,0 +1,1 @@
+"""What connects the engine to the outside: file formats, replay feeds and venues."""

@@ -1,0 +1,230 @@
+"""Lines of a raw Binance recording: `<receive time, 19 digits> <JSON>`, decoded into typed messages."""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ufos_nautilus.errors import DataError, LimitExceededError
+from ufos_nautilus.limits import RAW_LINE_BYTES_MAX
+
+Levels = list[tuple[str, str]]
+"""Price and quantity as the exchange wrote them."""
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_STAMP_DIGITS: Final = 19
+_DEPTH_STREAM: Final = re.compile(rb"depth(@\d+ms)?")
+_STREAM_SEARCH_BYTES: Final = 160
+
+
+class Kind(IntEnum):
+    """What a line holds."""
+
+    DEPTH = 0
+    TRADE = 1
+    TICKER = 2
+    SNAPSHOT = 3
+    OTHER = 4
+
+
+class Depth(msgspec.Struct, gc=False):
+    """A depth update; `pu` is -1 on spot, `T` is 0 there."""
+
+    E: int
+    s: str
+    U: int
+    u: int
+    b: Levels
+    a: Levels
+    T: int = 0
+    pu: int = -1
+    ps: str = ""
+
+
+class Trade(msgspec.Struct, gc=False):
+    """A trade; `X` is there on futures only."""
+
+    s: str
+    t: int
+    p: str
+    q: str
+    m: bool
+    E: int = 0
+    T: int = 0
+    X: str = ""
+
+
+class Ticker(msgspec.Struct, gc=False):
+    """The best bid and ask; spot has no times."""
+
+    u: int
+    s: str
+    b: str
+    B: str
+    a: str
+    A: str
+    E: int = 0
+    T: int = 0
+    ps: str = ""
+
+
+class Snapshot(msgspec.Struct, gc=False):
+    """A REST depth snapshot; spot has no times."""
+
+    lastUpdateId: int
+    bids: Levels
+    asks: Levels
+    E: int = 0
+    T: int = 0
+
+
+class _DepthLine(msgspec.Struct, gc=False):
+    data: Depth
+
+
+class _TradeLine(msgspec.Struct, gc=False):
+    data: Trade
+
+
+class _TickerLine(msgspec.Struct, gc=False):
+    data: Ticker
+
+
+class _AnyLine(msgspec.Struct, gc=False):
+    stream: str = ""
+    lastUpdateId: int = -1
+
+
+Message = Depth | Trade | Ticker | Snapshot | None
+
+
+class Line(NamedTuple):
+    """One decoded line; `message` is None for kinds that are not imported."""
+
+    number: int
+    received_ns: int
+    kind: Kind
+    message: Message
+
+
+_decode_depth = msgspec.json.Decoder(_DepthLine).decode
+_decode_trade = msgspec.json.Decoder(_TradeLine).decode
+_decode_ticker = msgspec.json.Decoder(_TickerLine).decode
+_decode_snapshot = msgspec.json.Decoder(Snapshot).decode
+_decode_any = msgspec.json.Decoder(_AnyLine).decode
+
+
+def order_by_time(paths: Sequence[Path]) -> list[Path]:
+    """Return the files of one recording in the order of their first receive times.
+
+    Raises
+    ------
+    DataError
+        A file is unreadable, empty or starts with something else than a receive time.
+
+    """
+    if not paths:
+        raise DataError("no files given", expected="one or more files of one recording")
+    return sorted(paths, key=lambda path: next(raw_lines(path))[1])
+
+
+def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
+    """Yield line number, receive time (ns) and JSON bytes of every line of a gzip or plain file.
+
+    Raises
+    ------
+    DataError
+        The file is empty, a truncated gzip, or a line does not begin with a receive time; with file and line number.
+    LimitExceededError
+        A line is longer than `limits.RAW_LINE_BYTES_MAX`.
+
+    """
+    number = 0
+    try:
+        with path.open("rb") as probe:
+            packed = probe.read(2) == _GZIP_MAGIC
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            readline = file.readline
+            while line := readline(RAW_LINE_BYTES_MAX + 1):
+                number += 1
+                if len(line) > RAW_LINE_BYTES_MAX:
+                    raise LimitExceededError(
+                        f"{path.name} line {number} is longer than {RAW_LINE_BYTES_MAX:,} bytes",
+                        expected="one message a line",
+                        next_step="check that the file is a binance-raw recording",
+                    )
+                if line[_STAMP_DIGITS : _STAMP_DIGITS + 1] != b" " or not line[:_STAMP_DIGITS].isdigit():
+                    raise bad_line(path, number, f"it begins with {line[:40]!r}")
+                yield number, int(line[:_STAMP_DIGITS]), line[_STAMP_DIGITS + 1 :]
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(
+            f"{path.name} is a truncated or damaged gzip file: {error} (after line {number})",
+            expected="a complete file",
+            next_step="fetch or record the file again",
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}", expected="a readable file") from error
+    if number == 0:
+        raise DataError(f"{path.name} is empty", expected="a recording", next_step="fetch or record the file again")
+
+
+def bad_line(path: Path, number: int, reason: str) -> DataError:
+    """Return the error for a line that is no message."""
+    return DataError(
+        f"{path.name} line {number} is no line of a binance-raw recording: {reason}",
+        expected='<receive time, 19 digits> {"stream": ..., "data": ...} or a depth snapshot',
+        next_step="check the format given to `ufos data import`, or remove the line",
+    )
+
+
+def lines(path: Path) -> Iterator[Line]:
+    """Yield the decoded lines of one file.
+
+    Raises
+    ------
+    DataError, LimitExceededError
+        See `raw_lines`; also where the JSON is not what its stream says.
+
+    """
+    kinds: dict[bytes, Kind] = {}
+    for number, received_ns, body in raw_lines(path):
+        try:
+            # The stream's name comes first on the wire; finding it costs less than decoding it.
+            at = body.find(b"@", 0, _STREAM_SEARCH_BYTES)
+            name = body[at + 1 : body.find(b'"', at)] if at > 0 else b""
+            kind = kinds.get(name)
+            if kind is None:
+                kind = _kind_of(name, body)
+                if name:
+                    kinds[name] = kind
+            if kind == Kind.TICKER:
+                message: Message = _decode_ticker(body).data
+            elif kind == Kind.DEPTH:
+                message = _decode_depth(body).data
+            elif kind == Kind.TRADE:
+                message = _decode_trade(body).data
+            elif kind == Kind.SNAPSHOT:
+                message = _decode_snapshot(body)
+            else:
+                message = None
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise bad_line(path, number, str(error)) from error
+        yield Line(number, received_ns, kind, message)
+
+
+def _kind_of(name: bytes, body: bytes) -> Kind:
+    if not name:
+        line = _decode_any(body)
+        if line.lastUpdateId >= 0:
+            return Kind.SNAPSHOT
+        name = line.stream.partition("@")[2].encode()
+    if name == b"trade":
+        return Kind.TRADE
+    if name == b"bookTicker":
+        return Kind.TICKER
+    return Kind.DEPTH if _DEPTH_STREAM.fullmatch(name) else Kind.OTHER

@@ -1,0 +1,211 @@
+"""The desk: quotes both sides of one instrument around fair value, skewed by inventory (GLFT or Avellaneda-Stoikov)."""
+
+from decimal import Decimal
+from typing import Any, ClassVar, Literal
+
+from nautilus_trader.model import BookType, InstrumentId, OrderBookDeltas, OrderSide, QuoteTick
+from pydantic import Field, model_validator
+
+from ufos_nautilus.engine import Book, BookConfig
+from ufos_nautilus.pricing.fair_value import mid, weighted_mid
+from ufos_nautilus.pricing.quoting import Action, bound_sizes, clamp_post_only, decide, round_outward, widen_to_minimum
+from ufos_nautilus.pricing.volatility import EstimatorState, EwmaVolatility
+from ufos_strategies.quoters import make_quoter
+from ufos_strategies.resting import RestingOrder
+
+NS_PER_MS = 1_000_000
+NS_PER_S = 1_000_000_000
+FAIR_VALUES = {"mid": mid, "weighted_mid": weighted_mid}
+
+
+class MarketMakerConfig(BookConfig):
+    """Parameters of the desk; prices in ticks and sizes in orders, so that they mean the same for any instrument."""
+
+    instrument_id: str
+    """What to quote."""
+    order_size: Decimal = Field(gt=0)
+    """Size of one quote, in units (or contracts) of the instrument."""
+    max_inventory: Decimal = Field(gt=0)
+    """Largest absolute position; quotes that could exceed it are cut or not sent."""
+    quoter: Literal["glft", "glft_closed_form", "avellaneda_stoikov", "symmetric"] = "glft"
+    """Model of the depths."""
+    fair_value: Literal["mid", "weighted_mid"] = "weighted_mid"
+    """What the depths are measured from."""
+    gamma: float = Field(default=0.01, gt=0)
+    """Risk aversion, per (tick x order)."""
+    k_per_tick: float = Field(default=0.3, gt=0)
+    """Decay of the fill intensity with depth, per tick."""
+    a_per_s: float = Field(default=1.0, gt=0)
+    """Fill intensity at zero depth, per second."""
+    xi_ticks: float = Field(default=0.0, ge=0)
+    """Expected move against the desk at each fill, ticks (GLFT only)."""
+    horizon_s: float = Field(default=300.0, gt=0)
+    """Rolling horizon of Avellaneda-Stoikov, seconds; GLFT is stationary."""
+    volatility_half_life_s: float = Field(default=60.0, gt=0)
+    """Half-life of the volatility estimate, seconds."""
+    volatility_sample_s: float = Field(default=1.0, ge=0)
+    """Shortest time between two prices the estimate compares, seconds."""
+    warmup_s: float = Field(default=10.0, ge=0)
+    """Seconds of data before the first quote."""
+    minimum_spread_ticks: int = Field(default=1, ge=1)
+    """Narrowest own spread, ticks."""
+    tolerance_ticks: int = Field(default=1, ge=1)
+    """Smallest move of a quote that is worth sending, ticks."""
+    minimum_interval_ms: float = Field(default=0.0, ge=0)
+    """Shortest time between two changes of one side, milliseconds."""
+    source: Literal["book", "quotes"] = "book"
+    """What drives the quote loop: book events or top-of-book quotes."""
+    cancel_on_stop: bool = True
+    """Withdraw all quotes when the desk stops."""
+
+    @model_validator(mode="after")
+    def _bound_holds_an_order(self) -> "MarketMakerConfig":
+        if self.max_inventory < self.order_size:
+            raise ValueError("max_inventory is below order_size, so no quote could ever be sent")
+        return self
+
+
+class MarketMaker(Book):
+    """Quotes one instrument; one pass of the loop per market event.
+
+    The loop: market -> fair value -> volatility -> depths -> ticks -> minimum spread -> post-only clamp -> sizes within
+    the inventory bound -> throttle -> orders. Inventory is counted from own fills in whole lots, and an order is never
+    replaced before its cancel is confirmed, so the bound holds whatever the latency.
+    """
+
+    Config: ClassVar[type[BookConfig]] = MarketMakerConfig
+    params: MarketMakerConfig
+
+    def __init__(self, config: MarketMakerConfig) -> None:
+        super().__init__(config)
+        self.instrument_id = InstrumentId.from_str(config.instrument_id)
+        self.suppressed = 0
+        """Changes the throttle held back."""
+        self.decisions = 0
+        """Passes of the loop that reached the throttle."""
+        self._fair_value = FAIR_VALUES[config.fair_value]
+        self._interval_ns = int(config.minimum_interval_ms * NS_PER_MS)
+        self._inventory_lots = 0
+        self._market: tuple[float, float, float, float] | None = None
+
+    def on_start(self) -> None:
+        """Read the instrument's grid, build the model, subscribe."""
+        p = self.params
+        instrument = self.cache.instrument(self.instrument_id)
+        if instrument is None:
+            raise LookupError(f"{p.instrument_id} is not in the engine")
+        self.instrument = instrument
+        self._lot = Decimal(str(instrument.size_increment))
+        self._tick = Decimal(str(instrument.price_increment))
+        self._ticks_per_unit = float(1 / self._tick)
+        self._lots_per_unit = float(1 / self._lot)
+        self._size_lots = int(p.order_size / self._lot)
+        self._bound_lots = int(p.max_inventory / self._lot)
+        if self._size_lots < 1:
+            raise ValueError(f"order_size {p.order_size} is below the lot {self._lot} of {p.instrument_id}")
+        self._orders_per_lot = 1.0 / self._size_lots
+        self._quoter = make_quoter(p, self._bound_lots // self._size_lots)
+        self._volatility = EwmaVolatility(
+            p.volatility_half_life_s, sample_s=p.volatility_sample_s, warmup_s=p.warmup_s
+        )
+        self._bid = RestingOrder(self, OrderSide.BUY)
+        self._ask = RestingOrder(self, OrderSide.SELL)
+        if p.source == "quotes":
+            self.subscribe_quotes(self.instrument_id)
+        else:
+            self.subscribe_book_deltas(self.instrument_id, BookType.L2_MBP, managed=True)
+
+    def on_stop(self) -> None:
+        """Withdraw all quotes."""
+        if self.params.cancel_on_stop:
+            self.cancel_all_orders(self.instrument_id)
+
+    def on_quote(self, quote: QuoteTick) -> None:
+        """Run the loop on a change of the top of the book."""
+        self._on_top(quote.ts_init, quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size)
+
+    def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
+        """Run the loop on a book event; its top comes from the engine's book (copying the book would cost 50 times)."""
+        top = self.cache.top_of_book(self.instrument_id)
+        if top is not None:
+            self._on_top(deltas.ts_init, top[0], top[1], top[2], top[3])
+
+    def _on_top(self, now_ns: int, bid: Any, bid_size: Any, ask: Any, ask_size: Any) -> None:
+        scale = self._ticks_per_unit
+        market = (float(bid) * scale, float(bid_size), float(ask) * scale, float(ask_size))
+        if market == self._market:
+            return
+        self._market = market
+        fair = self._fair_value(*market)
+        self._volatility.update(now_ns, fair)
+        if self._volatility.state(now_ns) is EstimatorState.WARMING_UP:
+            return
+        self._quote(now_ns, fair, round(market[0]), round(market[2]))
+
+    def _quote(self, now_ns: int, fair: float, best_bid: int, best_ask: int) -> None:
+        p = self.params
+        q = self._inventory_lots
+        bid_depth, ask_depth = self._quoter.quote(q * self._orders_per_lot, self._volatility.sigma, p.horizon_s)
+        bid, ask = round_outward(fair, bid_depth, ask_depth, 1.0)
+        bid, ask = widen_to_minimum(bid, ask, p.minimum_spread_ticks)
+        bid, ask = clamp_post_only(bid, ask, best_bid, best_ask)
+        bid_lots, ask_lots = bound_sizes(q, self._bound_lots, self._size_lots)
+        self.decisions += 1
+        changed = self._work(self._bid, bid if bid_lots else None, bid_lots, now_ns)
+        changed |= self._work(self._ask, ask if ask_lots else None, ask_lots, now_ns)
+        if changed and self.quote_log is not None:
+            self._log_quote(now_ns, fair, best_bid, best_ask)
+
+    def _work(self, order: RestingOrder, wanted: int | None, lots: int, now_ns: int) -> bool:
+        if order.pending:
+            return False
+        resting = order.price_ticks
+        action = decide(resting, wanted, now_ns - order.changed_ns, self._interval_ns, self.params.tolerance_ticks)
+        if action is Action.KEEP:
+            self.suppressed += wanted != resting
+            return False
+        order.apply(action, wanted, lots, now_ns)
+        return True
+
+    def price_at(self, ticks: int) -> Any:
+        """Return the engine's price for a whole number of ticks."""
+        return self.instrument.make_price(self._tick * ticks)
+
+    def quantity_of(self, lots: int) -> Any:
+        """Return the engine's quantity for a whole number of lots."""
+        return self.instrument.make_qty(self._lot * lots)
+
+    def _log_quote(self, now_ns: int, fair: float, best_bid: int, best_ask: int) -> None:
+        tick, lot = self._tick, self._lot
+        bid, ask = self._bid, self._ask
+        self.quote_log(
+            (
+                now_ns,
+                self.params.book_id,
+                self.params.instrument_id,
+                None if bid.price_ticks is None else str(bid.price_ticks * tick),
+                None if bid.price_ticks is None else str(bid.lots * lot),
+                None if ask.price_ticks is None else str(ask.price_ticks * tick),
+                None if ask.price_ticks is None else str(ask.lots * lot),
+                fair / self._ticks_per_unit,
+                str(self._inventory_lots * lot),
+                str(best_bid * tick),
+                str(best_ask * tick),
+                "requote",
+            )
+        )
+
+    # own orders
+
+    def on_order_event(self, event: Any) -> None:
+        """Follow own orders through their states."""
+        super().on_order_event(event)
+        side = self._bid if event.client_order_id == self._bid.client_order_id else self._ask
+        if event.client_order_id == side.client_order_id:
+            side.on_event(event)
+
+    def on_order_filled(self, event: Any) -> None:
+        """Count inventory in whole lots."""
+        lots = round(float(event.last_qty) * self._lots_per_unit)
+        self._inventory_lots += lots if event.order_side == OrderSide.BUY else -lots
+        self._market = None

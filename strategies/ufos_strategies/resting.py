@@ -1,0 +1,99 @@
+"""One side's resting quote: what is at the venue, what is on its way, and how it is changed."""
+
+from typing import Any, Protocol
+
+from nautilus_trader.model import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRejected,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderModifyRejected,
+    OrderRejected,
+    OrderUpdated,
+)
+
+from ufos_nautilus.limits import MODIFIES_PER_ORDER_MAX
+from ufos_nautilus.pricing.quoting import Action
+
+CONFIRMED = (OrderAccepted, OrderUpdated, OrderModifyRejected, OrderCancelRejected)
+GONE = (OrderCanceled, OrderRejected, OrderDenied, OrderExpired)
+
+
+class Desk(Protocol):
+    """What a resting order needs of its desk."""
+
+    instrument_id: Any
+    order_factory: Any
+    cache: Any
+
+    def price_at(self, ticks: int) -> Any: ...
+    def quantity_of(self, lots: int) -> Any: ...
+    def submit_order(self, order: Any) -> None: ...
+    def modify_order(self, client_order_id: Any, *, price: Any = None) -> None: ...
+    def cancel_order(self, client_order_id: Any) -> None: ...
+
+
+class RestingOrder:
+    """The quote of one side; at most one order of it is ever at the venue.
+
+    Parameters
+    ----------
+    desk : Desk
+        Sends the commands.
+    side : OrderSide
+        Buy or sell.
+
+    """
+
+    __slots__ = ("changed_ns", "client_order_id", "desk", "lots", "modifies", "pending", "price_ticks", "side")
+
+    def __init__(self, desk: Any, side: Any) -> None:
+        self.desk, self.side = desk, side
+        self.client_order_id: Any = None
+        self.price_ticks: int | None = None
+        self.lots = 0
+        self.modifies = 0
+        self.pending = False
+        """A command is on its way; nothing more is sent until the venue answers."""
+        self.changed_ns = 0
+
+    def apply(self, action: Action, wanted: int | None, lots: int, now_ns: int) -> None:
+        """Send what an action needs; a replacement becomes a cancel where the order was modified often."""
+        self.changed_ns = now_ns
+        if action is Action.PLACE and wanted is not None:
+            self._place(wanted, lots)
+        elif action is Action.REPLACE and wanted is not None and self.modifies < MODIFIES_PER_ORDER_MAX:
+            self.modifies += 1
+            self.pending = True
+            self.price_ticks = wanted
+            self.desk.modify_order(self.client_order_id, price=self.desk.price_at(wanted))
+        else:
+            self.pending = True
+            self.desk.cancel_order(self.client_order_id)
+
+    def _place(self, ticks: int, lots: int) -> None:
+        desk = self.desk
+        order = desk.order_factory.limit(
+            desk.instrument_id, self.side, desk.quantity_of(lots), desk.price_at(ticks), post_only=True
+        )
+        self.client_order_id = order.client_order_id
+        self.price_ticks, self.lots, self.modifies, self.pending = ticks, lots, 0, True
+        desk.submit_order(order)
+
+    def on_event(self, event: Any) -> None:
+        """Follow the order's state."""
+        if isinstance(event, OrderFilled):
+            order = self.desk.cache.order(event.client_order_id)
+            if order is None or order.is_closed:
+                self._forget()
+        elif isinstance(event, CONFIRMED):
+            self.pending = False
+        elif isinstance(event, GONE):
+            self._forget()
+
+    def _forget(self) -> None:
+        self.client_order_id = self.price_ticks = None
+        self.lots = 0
+        self.pending = False

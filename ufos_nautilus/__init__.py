@@ -1,0 +1,1 @@
+"""UFOS: desks, clients and strategies on one NautilusTrader engine and one ledger."""

@@ -1,0 +1,74 @@
+"""The `ufos` command: a table of contents whose chapters are imported only when opened."""
+
+import difflib
+import importlib
+import importlib.metadata
+import json
+import sys
+
+from ufos_nautilus.errors import UfosError
+
+CHAPTERS: dict[str, dict[str, tuple[str, str]]] = {
+    "Start": {
+        "demo": ("demo", "A first result with no data at all: generate a market, trade it, report."),
+    },
+    "Data": {
+        "data": ("data", "Import, check, list, show and generate market data."),
+    },
+    "Backtest": {
+        "backtest": ("backtest", "Run a spec over recorded or generated data."),
+        "runs": ("runs", "List, show, compare and replay stored runs."),
+        "spec": ("spec", "Check a run spec, or print the JSON Schema of one."),
+        "golden": ("golden", "Compare the golden runs with their stored results, or update them."),
+    },
+}
+"""Chapter -> command -> (module of this package, one line of help)."""
+
+EXIT_CODES = "exit codes: 0 done, 1 a run failed, 2 bad input, 3 a stored record fails its checksum, 130 interrupted"
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run one command and leave the process with its exit code."""
+    args = sys.argv[1:] if argv is None else argv
+    if not args or args[0] in ("-h", "--help", "help"):
+        print(contents())
+        raise SystemExit(0)
+    if args[0] in ("-V", "--version"):
+        print(f"ufos {importlib.metadata.version('ufos-nautilus')}")
+        raise SystemExit(0)
+    raise SystemExit(run(args[0], args[1:]))
+
+
+def contents() -> str:
+    """Return the table of contents."""
+    lines = ["Usage: ufos COMMAND [ARGS] [--help] [--json]", ""]
+    for chapter, commands in CHAPTERS.items():
+        lines.append(chapter)
+        lines += [f"  {name:<12} {text}" for name, (_, text) in commands.items()]
+        lines.append("")
+    lines.append(EXIT_CODES)
+    return "\n".join(lines)
+
+
+def run(name: str, args: list[str]) -> int:
+    """Import one command's module, run it and return the exit code."""
+    commands = {k: v for chapter in CHAPTERS.values() for k, v in chapter.items()}
+    if name not in commands:
+        near = difflib.get_close_matches(name, commands, n=1)
+        hint = f"did you mean `ufos {near[0]}`?" if near else "see `ufos --help`"
+        print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(f"ufos_nautilus.cli.{commands[name][0]}")
+    try:
+        module.app(args, prog_name=f"ufos {name}")
+    except UfosError as error:
+        if "--json" in args:
+            print(json.dumps(error.as_dict()))
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written is kept", file=sys.stderr)
+        return 130
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else 1
+    return 0

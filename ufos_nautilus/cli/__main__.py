@@ -1,0 +1,5 @@
+"""`python -m ufos_nautilus.cli` is the same as `ufos`."""
+
+from ufos_nautilus.cli import main
+
+main()

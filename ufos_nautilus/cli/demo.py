@@ -1,0 +1,30 @@
+"""`ufos demo`: a first result with no data at all."""
+
+from importlib.resources import as_file, files
+from typing import Annotated
+
+import typer
+
+from ufos_nautilus.cli.summary import add_report, run_with_progress, show
+from ufos_nautilus.engine import load_spec
+
+app = typer.Typer(add_completion=False)
+NEXT_STEPS = [
+    "open the report in a browser",
+    "ufos demo --seed 2                         another market",
+    "ufos data import --help                    bring your own recordings",
+    "ufos runs replay last                      the same run again, compared",
+]
+
+
+@app.command()
+def demo(
+    seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Generate a market, let the desk trade it, write a report, say what to try next."""
+    with as_file(files("ufos_strategies") / "demo.toml") as path:
+        spec = load_spec(path, [f"data.0.synthetic.seed={seed}", f"seed={seed}"])
+    result = run_with_progress(spec, quiet=json)
+    add_report(result)
+    show(result, json=json, next_steps=NEXT_STEPS)

@@ -1,0 +1,72 @@
+"""How a run is shown: one JSON object, or a table with what to do next."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ufos_nautilus.cli.console import ProgressLine, out, print_json, print_table
+from ufos_nautilus.engine import RunResult, RunSpec, run_backtest
+from ufos_nautilus.engine.runs import runs_root, write_json
+from ufos_nautilus.report import write_report
+
+
+def run_with_progress(spec: RunSpec, *, quiet: bool) -> RunResult:
+    """Run a spec with progress on standard error."""
+    with ProgressLine(spec.name, 0, "rows", quiet=quiet) as line:
+
+        def progress(rows: int, total: int) -> None:
+            line.set_total(total)
+            line.advance(rows)
+
+        return run_backtest(spec, root=runs_root(), progress=progress)
+
+
+def add_report(result: RunResult, destination: Path | None = None) -> Path:
+    """Write the report of a run and note it in the stored result."""
+    path = write_report(result.directory, destination)
+    result.summary["report"] = str(path)
+    write_json(result.directory / "result.json", result.summary)
+    return path
+
+
+def as_json(result: RunResult) -> dict[str, Any]:
+    """Return the summary of a run for `--json`: `net_pnl` is a number where there is one currency."""
+    s = result.summary
+    keys = ("run_id", "name", "seed", "orders", "fills", "denied", "rejected", "rows", "events")
+    return {
+        **{k: s[k] for k in keys},
+        "net_pnl": _single(s["net_pnl"]),
+        "max_inventory": _single(s["max_inventory"]),
+        "final_balances": s["final_balances"],
+        "digest": s["digest"],
+        "elapsed_s": s["elapsed_s"],
+        "report": s.get("report"),
+        "status": s["status"],
+    }
+
+
+def _single(values: dict[str, str]) -> Any:
+    return next(iter(values.values())) if len(values) == 1 else (values or "0")
+
+
+def show(result: RunResult, *, json: bool, next_steps: list[str] | None = None) -> None:
+    """Print a run as JSON or as a table."""
+    if json:
+        print_json(as_json(result))
+        return
+    s = result.summary
+    rows = [
+        ("run", s["run_id"]),
+        ("market data rows", f"{s['rows']:,}"),
+        ("orders / fills", f"{s['orders']:,} / {s['fills']:,}"),
+        ("denied / rejected", f"{s['denied']:,} / {s['rejected']:,}"),
+        *((f"net P&L {code}", f"{Decimal(v):,}") for code, v in s["net_pnl"].items()),
+        *((f"largest inventory {name}", v) for name, v in s["max_inventory"].items()),
+        ("digest", s["digest"][:16]),
+        ("seconds", s["elapsed_s"]),
+    ]
+    if s.get("report"):
+        rows.append(("report", s["report"]))
+    print_table(s["name"], ("figure", "value"), rows)
+    for step in next_steps or []:
+        out().print(f"  next: {step}", highlight=False)

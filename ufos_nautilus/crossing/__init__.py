@@ -1,0 +1,1 @@
+"""Crossing inside the house: tickets, NBBO, pool, matching, best-execution record; no engine."""

@@ -1,0 +1,255 @@
+"""Tickets of one symbol waiting to cross, in price-time order, with quantities held back for proposed crosses."""
+
+import heapq
+from bisect import bisect_left, insort
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from ufos_nautilus.crossing.grid import Grid
+from ufos_nautilus.crossing.nbbo import NbboBook, NbboStatus
+from ufos_nautilus.crossing.states import TicketState
+from ufos_nautilus.crossing.terms import CrossingRules, Standing
+from ufos_nautilus.crossing.ticket import Ticket
+from ufos_nautilus.errors import LimitExceededError, SpecError
+
+NO_LIMIT: Final = -(1 << 100)
+"""Rank of a ticket without a limit: before every limit."""
+
+
+class Resting:
+    """One ticket in the pool. Sizes are size units; `rank` and `seq` are its place: the smaller the earlier."""
+
+    __slots__ = (
+        "arrival", "beneficiary", "blocked", "closing", "filled", "is_buy", "minimum", "open", "order_id", "quantity",
+        "rank", "reserved", "seq", "ticket",
+    )  # fmt: skip
+
+    def __init__(self, ticket: Ticket, quantity: int, minimum: int, rank: int, seq: int, arrival: int | None) -> None:
+        self.ticket = ticket
+        self.order_id = ticket.order_id
+        self.beneficiary = ticket.beneficiary
+        self.is_buy = ticket.intent_side == "BUY"
+        self.quantity = self.open = quantity
+        self.minimum = minimum
+        self.rank = rank
+        self.seq = seq
+        self.arrival = arrival
+        """Midpoint when it came, half units."""
+        self.filled = self.reserved = 0
+        self.closing: TicketState | None = None
+        """What it becomes once nothing of it is reserved."""
+        self.blocked: set[str] | None = None
+        """Tickets whose cross with this one was aborted."""
+
+    def standing(self) -> Standing:
+        """Return where it stands."""
+        left = self.quantity - self.filled - self.reserved - self.open
+        if self.filled == self.quantity:
+            state = TicketState.FILLED
+        elif self.closing is not None and not self.reserved:
+            state = self.closing
+        else:
+            state = TicketState.WORKING
+        side = self.ticket.intent_side
+        return Standing(self.order_id, side, state, self.quantity, self.filled, self.reserved, self.open, left)
+
+
+Queue = list[tuple[int, int, Resting]]
+"""One side of the pool, sorted by rank (price) and then by sequence (time)."""
+
+
+class Pool:
+    """The tickets of one symbol that may cross.
+
+    Price priority: a ticket that would accept a worse price comes first, one without a limit before all. Time priority:
+    the order of arrival. A replacement that only lowers the quantity keeps its place; every other one (more quantity,
+    another limit) goes to the back of its price. Reserving, and giving back what was reserved, never moves a ticket.
+
+    Parameters
+    ----------
+    root : str
+        Symbol without venue.
+    grid : Grid
+        Its prices and sizes.
+    rules : CrossingRules
+        Size limits and the age limit.
+
+    """
+
+    def __init__(self, root: str, grid: Grid, rules: CrossingRules) -> None:
+        self.root, self.grid, self.rules = root, grid, rules
+        self.nbbo = NbboBook(rules.age_limit_ns)
+        self.buys: Queue = []
+        self.sells: Queue = []
+        self.tickets: dict[str, Resting] = {}
+        self.settled_at: int | None = None
+        """Midpoint (half units) at which no two tickets of the pool can cross; None if that is not known."""
+        self.min_cross = grid.size_units(rules.min_cross_quantity)
+        self._largest = None if rules.max_ticket_quantity is None else grid.size_units(rules.max_ticket_quantity)
+        self._expiries: list[tuple[int, int, str]] = []
+        self._next_seq = 0
+
+    def __len__(self) -> int:
+        return len(self.tickets)
+
+    def add(self, ticket: Ticket, now_ns: int) -> Resting:
+        """Queue a ticket behind all of its price.
+
+        Raises
+        ------
+        SpecError, DataError
+            If it may not cross, is larger than the rules allow or lies off the grid.
+        LimitExceededError
+            If the pool is full.
+
+        """
+        if not ticket.internalization_flag:
+            raise SpecError(f"ticket {ticket.order_id} may not cross inside the house", expected="internalization_flag")
+        if len(self.tickets) >= self.rules.max_resting:
+            raise LimitExceededError(
+                f"the pool of {self.root} is full", expected=f"at most {self.rules.max_resting} tickets"
+            )
+        quantity = self._quantity(ticket.order_id, ticket.quantity)
+        minimum = self.grid.size_units(ticket.min_quantity) if ticket.min_quantity else 0
+        rank = self._rank(ticket)
+        entry = Resting(ticket, quantity, minimum, rank, self._next_seq, self._mid(now_ns))
+        self._next_seq += 1
+        self.tickets[ticket.order_id] = entry
+        self._list(entry)
+        if ticket.expiry_ns:
+            if len(self._expiries) > 2 * len(self.tickets) + 64:
+                # Tickets that filled or were cancelled leave their expiry behind; keep the heap as small as the pool.
+                self._expiries = [e for e in self._expiries if e[2] in self.tickets]
+                heapq.heapify(self._expiries)
+            heapq.heappush(self._expiries, (ticket.expiry_ns, entry.seq, ticket.order_id))
+        return entry
+
+    def replace(self, entry: Resting, quantity: Decimal, limit: Decimal | None) -> bool:
+        """Change total quantity and limit; return whether the ticket lost its place.
+
+        Raises
+        ------
+        SpecError, DataError
+            If not more than what is filled or reserved would be left, the ticket is closing, or the terms are off the
+            grid; nothing is changed then.
+
+        """
+        units = self._quantity(entry.order_id, quantity)
+        used = entry.filled + entry.reserved
+        if entry.closing is not None or units <= used:
+            raise SpecError(
+                f"ticket {entry.order_id} has {self.grid.size(used)} filled or reserved",
+                expected="a larger quantity, of a ticket that still works",
+                next_step="cancel it instead",
+            )
+        smallest = min(entry.ticket.min_quantity, quantity)
+        ticket = msgspec.structs.replace(entry.ticket, quantity=quantity, limit=limit, min_quantity=smallest)
+        rank = self._rank(ticket)
+        moves = rank != entry.rank or units > entry.quantity
+        self._unlist(entry)
+        entry.ticket, entry.rank = ticket, rank
+        entry.minimum = min(entry.minimum, units)
+        entry.quantity, entry.open = units, units - used
+        if moves:
+            entry.seq = self._next_seq
+            self._next_seq += 1
+        self._list(entry)
+        self.settled_at = None
+        return moves
+
+    def close(self, entry: Resting, state: TicketState) -> Standing:
+        """Take what is open out of the pool for good; what is reserved stays until its proposals end."""
+        self._unlist(entry)
+        entry.open = 0
+        if entry.closing is None:
+            entry.closing = state
+        self._drop_if_done(entry)
+        return entry.standing()
+
+    def expire(self, now_ns: int) -> tuple[Standing, ...]:
+        """Close every ticket whose time has come."""
+        gone: list[Standing] = []
+        heap = self._expiries
+        while heap and heap[0][0] <= now_ns:
+            entry = self.tickets.get(heapq.heappop(heap)[2])
+            if entry is not None and entry.closing is None:
+                gone.append(self.close(entry, TicketState.EXPIRED))
+        return tuple(gone)
+
+    @property
+    def next_expiry_ns(self) -> int | None:
+        """Return when the next ticket may expire, or None."""
+        return self._expiries[0][0] if self._expiries else None
+
+    def reserve(self, entry: Resting, size: int) -> bool:
+        """Hold `size` back for a proposal; return whether the ticket's minimum fell to what is left of it."""
+        entry.open -= size
+        entry.reserved += size
+        if not entry.open:
+            # Its place is (rank, seq), so it comes back to exactly where it was.
+            side = self.buys if entry.is_buy else self.sells
+            del side[bisect_left(side, (entry.rank, entry.seq))]  # type: ignore[arg-type]
+            return False
+        return entry.open < entry.minimum
+
+    def settle(self, entry: Resting, size: int) -> Standing:
+        """Turn what was reserved into a fill."""
+        entry.reserved -= size
+        entry.filled += size
+        self._drop_if_done(entry)
+        return entry.standing()
+
+    def release(self, entry: Resting, size: int) -> Standing:
+        """Give back what was reserved: to the same place, or to nobody if the ticket was closed meanwhile."""
+        entry.reserved -= size
+        if entry.closing is None:
+            if not entry.open:
+                entry.open = size
+                self._list(entry)
+            else:
+                entry.open += size
+            self.settled_at = None
+        self._drop_if_done(entry)
+        return entry.standing()
+
+    def _drop_if_done(self, entry: Resting) -> None:
+        if entry.reserved or entry.open:
+            return
+        del self.tickets[entry.order_id]
+        for other_id in entry.blocked or ():
+            other = self.tickets.get(other_id)
+            if other is not None and other.blocked:
+                other.blocked.discard(entry.order_id)
+
+    def _list(self, entry: Resting) -> None:
+        if entry.open:
+            insort(self.buys if entry.is_buy else self.sells, (entry.rank, entry.seq, entry))
+
+    def _unlist(self, entry: Resting) -> None:
+        if entry.open:
+            side = self.buys if entry.is_buy else self.sells
+            del side[bisect_left(side, (entry.rank, entry.seq))]  # type: ignore[arg-type]
+
+    def _rank(self, ticket: Ticket) -> int:
+        if ticket.limit is None:
+            return NO_LIMIT
+        limit = self.grid.half_units(ticket.limit)
+        return -limit if ticket.intent_side == "BUY" else limit
+
+    def _quantity(self, order_id: str, quantity: Decimal) -> int:
+        units = self.grid.size_units(quantity)
+        if self._largest is not None and units > self._largest:
+            raise SpecError(
+                f"ticket {order_id} of {quantity} is too large for the pool",
+                expected=f"at most {self.grid.size(self._largest)}",
+            )
+        return units
+
+    def _mid(self, now_ns: int) -> int | None:
+        """Return the midpoint in half units if the market can be trusted, locked or not."""
+        bid, ask = self.nbbo.bid, self.nbbo.ask
+        if bid is None or ask is None or self.nbbo.status(now_ns) not in (NbboStatus.OK, NbboStatus.LOCKED):
+            return None
+        return bid + ask

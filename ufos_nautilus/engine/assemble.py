@@ -1,0 +1,167 @@
+"""Builds an engine from a run spec: data sources, instruments, venues, books and the recorder."""
+
+import difflib
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
+from nautilus_trader.common import CacheConfig, LoggerConfig
+from nautilus_trader.config import DataCatalogConfig, DataEngineConfig, RiskEngineConfig, StreamingConfig
+from nautilus_trader.model import TraderId
+from pydantic import ValidationError
+
+from ufos_nautilus.engine.book import Book, BookConfig
+from ufos_nautilus.engine.bypass import refuse_bypasses
+from ufos_nautilus.engine.feed import TableRef
+from ufos_nautilus.engine.gate import Gate, OpenGate
+from ufos_nautilus.engine.generated import generated_catalog
+from ufos_nautilus.engine.instruments import to_engine
+from ufos_nautilus.engine.spec import BookSpec, DataSpec, RunSpec
+from ufos_nautilus.engine.spec_file import explain
+from ufos_nautilus.engine.venues import add_venue, venue_seeds
+from ufos_nautilus.errors import SpecError
+from ufos_nautilus.market.catalog import Catalog
+from ufos_nautilus.market.instruments import InstrumentSpec
+
+TICKS_IN_CACHE = 100
+BARS_IN_CACHE = 500
+
+
+@dataclass(slots=True)
+class Sources:
+    """What the data part of a spec resolves to."""
+
+    instruments: dict[str, InstrumentSpec] = field(default_factory=dict)
+    tables: list[TableRef] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+
+def resolve_sources(specs: Sequence[DataSpec]) -> Sources:
+    """Open the catalogs a spec names (generating markets where it asks for them) and pick tables.
+
+    Raises
+    ------
+    SpecError
+        For an unknown instrument, naming the nearest one.
+
+    """
+    out = Sources()
+    for spec in specs:
+        path = generated_catalog(spec.synthetic) if spec.synthetic else Path(spec.catalog)
+        catalog = Catalog.open(path)
+        known = catalog.instruments()
+        wanted = list(spec.instruments) or sorted(known)
+        for name in wanted:
+            require_known(name, known, f"catalog {path}")
+            out.instruments[name] = known[name]
+            out.tables += [
+                TableRef(path, entry.kind, entry.identifier, entry.rows, tuple(catalog.files(entry.kind, entry.identifier)))
+                for entry in catalog.tables(name)
+                if not spec.tables or entry.kind in spec.tables
+            ]
+        out.digests.append(catalog.digest(wanted))
+    if not out.tables:
+        raise SpecError("the spec's data holds no tables at all", next_step="`ufos data list CATALOG` shows what is there")
+    return out
+
+
+def require_known(name: str, known: Any, where: str) -> None:
+    """Raise `SpecError` naming the nearest instrument where `name` is not among `known`."""
+    if name not in known:
+        near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
+        hint = f"did you mean {near[0]!r}?" if near else f"there: {', '.join(sorted(known)[:10])}"
+        raise SpecError(f"{where} has no instrument {name!r}", expected="an instrument that is there", next_step=hint)
+
+
+def load_book_class(path: str) -> type[Book]:
+    """Import a book class from ``module:Class`` and check that it can be trusted with the gate."""
+    module_name, _, class_name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise SpecError(
+            f"class_path {path!r} can't be imported: {error}",
+            expected="module:Class, for example ufos_strategies.market_maker:MarketMaker",
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Book)):
+        raise SpecError(f"{path!r} is no book", expected="a subclass of ufos_nautilus.engine.Book")
+    refuse_bypasses(found)
+    return found
+
+
+def make_book(spec: BookSpec, seed: int, instruments: dict[str, InstrumentSpec]) -> Book:
+    """Import, configure and create one book."""
+    book_class = load_book_class(spec.class_path)
+    try:
+        config = book_class.Config(book_id=spec.id, seed=seed, **spec.params)
+    except ValidationError as error:
+        raise SpecError(
+            explain(error, book_class.Config, f"params of book {spec.id}"),
+            expected=f"parameters of {spec.class_path}",
+        ) from None
+    except TypeError as error:
+        raise SpecError(f"params of book {spec.id}: {error}", expected="parameters other than book_id and seed") from None
+    for name in instrument_names(config):
+        require_known(name, instruments, f"book {spec.id}: the run")
+    return book_class(config)
+
+
+def instrument_names(config: BookConfig) -> list[str]:
+    """Return the instruments a config names in fields called ``instrument_id`` or ``instrument_ids``."""
+    one = getattr(config, "instrument_id", None)
+    return ([one] if one else []) + list(getattr(config, "instrument_ids", ()))
+
+
+def book_seed(seed: int, book_id: str) -> int:
+    """Return a book's own seed, so that adding a book does not change the others."""
+    return (seed * 1_000_003 + int.from_bytes(book_id.encode(), "big")) % 2**63
+
+
+def make_engine(spec: RunSpec, directory: Path) -> BacktestEngine:
+    """Create an engine with its logging off and its limits set on purpose."""
+    streaming = None
+    if spec.recording.events:
+        events = directory / "events"
+        events.mkdir()
+        streaming = StreamingConfig(writer_path=str(events / "stream"), catalog=DataCatalogConfig(path=str(events)))
+    config = BacktestEngineConfig(
+        trader_id=TraderId("UFOS-001"),
+        # Both are needed: either one alone still prints.
+        bypass_logging=True,
+        logging=LoggerConfig(bypass_logging=True),
+        shutdown_on_error=True,
+        cache=CacheConfig(tick_capacity=TICKS_IN_CACHE, bar_capacity=BARS_IN_CACHE),
+        # Market orders need a quote; where only books are recorded it is taken from them.
+        data_engine=DataEngineConfig(emit_quotes_from_book=True),
+        risk_engine=RiskEngineConfig(
+            max_order_submit_rate=f"{spec.risk.order_submits_per_s}/00:00:01",
+            max_order_modify_rate=f"{spec.risk.order_modifies_per_s}/00:00:01",
+        ),
+        streaming=streaming,
+    )
+    return BacktestEngine(config)
+
+
+def assemble(
+    engine: BacktestEngine, spec: RunSpec, sources: Sources, gate: Gate | None = None
+) -> list[Book]:
+    """Add venues, instruments and books to an engine and return the books."""
+    venues = {v.name for v in spec.venues}
+    missing = sorted({i.venue for i in sources.instruments.values()} - venues)
+    if missing:
+        raise SpecError(
+            f"no [[venues]] entry for {', '.join(missing)}",
+            expected="one venue for each venue name in the instrument ids",
+        )
+    seeds = venue_seeds(spec.venues, spec.seed)
+    for venue in spec.venues:
+        add_venue(engine, venue, seeds[venue.name])
+    for instrument in sources.instruments.values():
+        engine.add_instrument(to_engine(instrument))
+    books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
+    for book in books:
+        book.gate = gate or OpenGate()
+    return books

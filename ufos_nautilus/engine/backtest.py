@@ -1,0 +1,176 @@
+"""Runs a spec from data to stored result."""
+
+import datetime
+import gc
+import time
+import traceback
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from nautilus_trader.backtest import BacktestEngine
+from nautilus_trader.model import Venue
+
+from ufos_nautilus.engine.assemble import Sources, assemble, make_engine, resolve_sources
+from ufos_nautilus.engine.book import Book
+from ufos_nautilus.engine.feed import borders, chunks, require_rows, to_ns
+from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.recorder import Recorder
+from ufos_nautilus.engine.result import RunResult, clean_statistics, plain, run_digest
+from ufos_nautilus.engine.runs import code_version, new_run_directory, run_id, runs_root, write_json
+from ufos_nautilus.engine.spec import RunSpec
+from ufos_nautilus.engine.spec_file import spec_digest
+from ufos_nautilus.errors import RunFailedError, SpecError
+
+NS_PER_S = 1_000_000_000
+Progress = Callable[[int, int], None]
+"""Called with the rows done since the last call and the rows in all."""
+
+
+def run_backtest(spec: RunSpec, *, root: Path | None = None, progress: Progress | None = None) -> RunResult:
+    """Run a spec and store the result.
+
+    Parameters
+    ----------
+    spec : RunSpec
+        What to run.
+    root : Path, optional
+        Directory of runs; `runs_root()` by default.
+    progress : callable, optional
+        Called as data is consumed.
+
+    Returns
+    -------
+    RunResult
+        Stored under ``root/<run_id>``; running the same spec again replaces it.
+
+    Raises
+    ------
+    RunFailedError
+        Where a book or actor raised; nothing is stored then.
+
+    """
+    started = time.monotonic()
+    sources = resolve_sources(spec.data)
+    digest = spec_digest(spec)
+    identifier = run_id(spec.name, digest, sources.digests, spec.seed)
+    root = root or runs_root()
+    with new_run_directory(root, identifier) as directory:
+        engine = make_engine(spec, directory)
+        try:
+            summary = _run(engine, spec, sources, directory, progress)
+        finally:
+            engine.dispose()
+            # An engine holds cycles through its callbacks; many runs in one process must not pile up.
+            gc.collect()
+        summary |= {
+            "run_id": identifier,
+            "name": spec.name,
+            "mode": spec.mode,
+            "seed": spec.seed,
+            "spec_digest": digest,
+            "data": sources.digests,
+            "code_version": code_version(),
+            "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "elapsed_s": round(time.monotonic() - started, 3),
+            "status": "completed",
+        }
+        write_json(directory / "spec.json", spec.model_dump(mode="json"))
+        write_json(directory / "result.json", summary)
+    return RunResult(root / identifier, summary)
+
+
+def _run(
+    engine: BacktestEngine, spec: RunSpec, sources: Sources, directory: Path, progress: Progress | None
+) -> dict[str, Any]:
+    books = assemble(engine, spec, sources)
+    interval_ns = int(spec.recording.sample_interval_s * NS_PER_S)
+    venues = [v.name for v in spec.venues]
+    recorder = Recorder(directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes)
+    engine.add_actor(recorder)
+    for book in books:
+        book.quote_log = recorder.quote_log
+        engine.add_strategy(book)
+    rows = _stream(engine, spec, sources, [recorder, *books], progress)
+    hashes = recorder.finish()
+    result = engine.get_result()
+    balances = _final_balances(engine, spec)
+    return {
+        "rows": rows,
+        "events": result.total_events,
+        **recorder.counts,
+        "dropped_rows": {name: t.dropped for name, t in recorder.tables.items() if t.dropped},
+        "net_pnl": _net_pnl(engine, spec),
+        "max_inventory": {k: plain(v) for k, v in sorted(recorder.max_inventory.items())},
+        "final_balances": balances,
+        "statistics": clean_statistics(result),
+        "digests": hashes,
+        "digest": run_digest(hashes, balances),
+        "books": [{"id": b.id, "kind": b.kind, "class_path": b.class_path} for b in spec.books],
+    }
+
+
+def _stream(
+    engine: BacktestEngine, spec: RunSpec, sources: Sources, components: list[Any], progress: Progress | None
+) -> int:
+    start, end = _time_range(spec)
+    spans = borders(sources.tables, spec.chunk_rows, start, end)
+    require_rows(spans, spec.name)
+    total = sum(table.rows for table in sources.tables)
+    done = 0
+    for chunk in chunks(sources.tables, spans):
+        for part in chunk.lists:
+            engine.add_data(part, validate=False, sort=False)
+        engine.sort_data()
+        engine.run(start=chunk.start_ns if done == 0 else None, streaming=True)
+        engine.clear_data()
+        raise_failure(components)
+        done += chunk.rows
+        if progress:
+            progress(chunk.rows, total)
+    engine.end()
+    raise_failure(components)
+    return done
+
+
+def _time_range(spec: RunSpec) -> tuple[int | None, int | None]:
+    ranges = {(d.start, d.end) for d in spec.data}
+    if len(ranges) > 1:
+        raise SpecError("data sources have different start or end", expected="the same range in all [[data]] entries")
+    start, end = ranges.pop()
+    return to_ns(start) if start else None, to_ns(end) if end else None
+
+
+def raise_failure(components: list[Guarded]) -> None:
+    """Raise `RunFailedError` where a component kept an exception that the engine swallowed."""
+    for component in components:
+        error = component.failure
+        if error is not None:
+            name = component.book_id if isinstance(component, Book) else type(component).__name__
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if "ufos_nautilus/engine" not in f.filename]
+            where = f" at {frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else ""
+            raise RunFailedError(
+                f"{name} raised {type(error).__name__}: {error}{where}",
+                next_step="mend the book; nothing of this run was stored",
+            ) from error
+
+
+def _final_balances(engine: BacktestEngine, spec: RunSpec) -> dict[str, dict[str, str]]:
+    out = {}
+    for venue in spec.venues:
+        account = engine.cache.account_for_venue(Venue(venue.name))
+        totals = account.balances_total() if account is not None else {}
+        out[venue.name] = {str(k): plain(v.as_decimal()) for k, v in sorted(totals.items(), key=lambda i: str(i[0]))}
+    return out
+
+
+def _net_pnl(engine: BacktestEngine, spec: RunSpec) -> dict[str, str]:
+    pnl: dict[str, Decimal] = {}
+    for venue in spec.venues:
+        for text in venue.balances:
+            amount, _, code = text.partition(" ")
+            pnl[code] = pnl.get(code, Decimal(0)) - Decimal(amount)
+        for key, value in engine.portfolio.equity(Venue(venue.name)).items():
+            pnl[str(key)] = pnl.get(str(key), Decimal(0)) + value.as_decimal()
+    return {code: plain(value) for code, value in sorted(pnl.items())}

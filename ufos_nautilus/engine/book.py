@@ -1,0 +1,155 @@
+"""Base class of every book: callbacks guarded, order events republished, all orders through the gate."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self
+
+from nautilus_trader.model import OrderSide, Position, PositionSide, StrategyId
+from nautilus_trader.trading import Strategy, StrategyConfig
+from pydantic import BaseModel, ConfigDict, Field
+
+from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest
+from ufos_nautilus.engine.guard import Guarded
+
+POSITION_METHODS = ("close_position", "close_all_positions")
+
+
+class BookConfig(BaseModel):
+    """Parameters that every book has; subclass it and add your own, with units in the names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    book_id: str = Field(default="BOOK-1", pattern=r"^[A-Z][A-Z0-9]*-[A-Z0-9-]{1,32}$")
+    """Upper-case name with a dash; also the engine's strategy id."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of the book's own random choices; a runner derives it from the run's seed."""
+
+
+class Book(Guarded, Strategy):
+    """A sub-ledger with its own orders: subclass it, give it a config, override callbacks.
+
+    Orders of a book pass `gate` and then the engine. A subclass that replaces an order method is refused when it is
+    defined; `ufos_nautilus.engine.bypass` finds calls around the gate in source. Order events are republished on the
+    bus as ``books.<id>.orders`` and position events as ``books.<id>.positions``, because Python components don't see
+    each other's native events.
+
+    Parameters
+    ----------
+    config : BookConfig
+        Validated parameters; kept as `params`.
+
+    """
+
+    Config: ClassVar[type[BookConfig]] = BookConfig
+    """Config model of the class; a run spec's params are validated by it."""
+    gate: Gate
+    params: BookConfig
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        replaced = [m for m in (*ORDER_METHODS, *POSITION_METHODS) if m in vars(cls)]
+        if replaced:
+            raise TypeError(
+                f"{cls.__name__} replaces {', '.join(replaced)}; orders of a book always pass the gate, "
+                "so call these methods instead of replacing them"
+            )
+
+    def __new__(cls, config: BookConfig, *_: Any) -> Self:
+        """Give the engine its own part of the configuration."""
+        native = StrategyConfig(strategy_id=StrategyId(config.book_id), log_events=False, log_commands=False)
+        return super().__new__(cls, native)
+
+    def __init__(self, config: BookConfig) -> None:
+        self.params = config
+        self.gate = ClosedGate()
+        self.quote_log: Callable[[tuple[Any, ...]], None] | None = None
+        self._orders_topic = f"books.{config.book_id}.orders"
+        self._positions_topic = f"books.{config.book_id}.positions"
+        self._denials_topic = f"books.{config.book_id}.denials"
+
+    @property
+    def book_id(self) -> str:
+        """Return the book's name."""
+        return self.params.book_id
+
+    # events
+
+    def on_order_event(self, event: Any) -> None:
+        """Republish an order event; a subclass that overrides this calls `super().on_order_event(event)` first."""
+        self.publish_message(self._orders_topic, event)
+
+    def on_position_event(self, event: Any) -> None:
+        """Republish a position event; a subclass that overrides this calls `super().on_position_event(event)`."""
+        self.publish_message(self._positions_topic, event)
+
+    def every(self, name: str, interval_ns: int, handler: Callable[[Any], None]) -> None:
+        """Call `handler(time_event)` every `interval_ns` of engine time."""
+        self.clock.set_timer_ns(name, interval_ns, callback=self.guard(handler))
+
+    def listen(self, topic: str, handler: Callable[[Any], None]) -> None:
+        """Call `handler(message)` for every message on the bus whose topic matches, for example ``books.*.orders``."""
+        self.subscribe_topic(topic, self.guard(handler))
+
+    # orders: everything below passes the gate
+
+    def submit_order(self, order: Any, position_id: Any = None, client_id: Any = None, params: Any = None) -> None:
+        """Send one order if the gate lets it pass."""
+        if self._passes("submit", order):
+            super().submit_order(order, position_id, client_id, params)
+
+    def submit_order_list(
+        self, order_list: Any, position_id: Any = None, client_id: Any = None, params: Any = None
+    ) -> None:
+        """Send a list of orders if the gate lets every one pass; else none is sent."""
+        if all([self._passes("submit", order) for order in order_list.orders]):
+            super().submit_order_list(order_list, position_id, client_id, params)
+
+    def modify_order(
+        self,
+        client_order_id: Any,
+        quantity: Any = None,
+        price: Any = None,
+        trigger_price: Any = None,
+        client_id: Any = None,
+        params: Any = None,
+    ) -> None:
+        """Change a working order if the gate lets the changed order pass."""
+        order = self.cache.order(client_order_id)
+        if order is not None and self._passes("modify", order, quantity, price):
+            super().modify_order(client_order_id, quantity, price, trigger_price, client_id, params)
+
+    def modify_orders(self, updates: Sequence[Any] = (), client_id: Any = None, params: Any = None) -> None:
+        """Change several working orders if the gate lets every one pass; else none is changed."""
+        found = [(self.cache.order(update[0]), update) for update in updates]
+        if all([o is not None and self._passes("modify", o, u[1], u[2]) for o, u in found]):
+            super().modify_orders(updates, client_id, params)
+
+    def close_position(self, position: Position, *_: Any, **__: Any) -> None:
+        """Close a position with a reduce-only market order that passes the gate like any other."""
+        side = OrderSide.SELL if position.side == PositionSide.LONG else OrderSide.BUY
+        order = self.order_factory.market(position.instrument_id, side, position.quantity, reduce_only=True)
+        self.submit_order(order)
+
+    def close_all_positions(self, instrument_id: Any, position_side: Any = None, *_: Any, **__: Any) -> None:
+        """Close all positions of this book in an instrument through the gate."""
+        for position in self.cache.positions_open(instrument_id=instrument_id, strategy_id=self.strategy_id):
+            if position_side is None or position.side == position_side:
+                self.close_position(position)
+
+    def _passes(self, action: str, order: Any, quantity: Any = None, price: Any = None) -> bool:
+        reason = self.gate.review(GateRequest(self.params.book_id, action, order, quantity, price))
+        if reason is None:
+            return True
+        denial = GateDenial(
+            self.params.book_id,
+            action,
+            str(order.client_order_id),
+            str(order.instrument_id),
+            reason,
+            self.clock.timestamp_ns(),
+        )
+        self.publish_message(self._denials_topic, denial)
+        self.on_gate_denial(denial)
+        return False
+
+    def on_gate_denial(self, denial: GateDenial) -> None:
+        """React to an order that the gate denied; override where it matters."""

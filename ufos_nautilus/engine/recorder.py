@@ -1,0 +1,209 @@
+"""Writes down what books do as it happens: fills, closed orders, positions, samples of equity and inventory."""
+
+import hashlib
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Self
+
+from nautilus_trader.common import DataActor, DataActorConfig
+from nautilus_trader.model import (
+    ActorId,
+    LiquiditySide,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderSide,
+    PositionClosed,
+    Venue,
+)
+
+from ufos_nautilus.engine.gate import GateDenial
+from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.spill import TABLES, SpillTable
+from ufos_nautilus.limits import SAMPLE_ROWS_MAX
+
+TERMINAL = (OrderCanceled, OrderDenied, OrderExpired, OrderRejected)
+PURGE_INTERVAL_NS = 60_000_000_000
+"""Closed orders leave the engine's cache this often; they are written down before."""
+SIDES = {OrderSide.BUY: "BUY", OrderSide.SELL: "SELL"}
+
+
+class Recorder(Guarded, DataActor):
+    """Listens to all books and writes the tables of a run.
+
+    Parameters
+    ----------
+    directory : Path
+        Where the tables go.
+    sample_interval_ns : int
+        Engine time between samples.
+    venues : sequence of str
+        Venues whose accounts are sampled.
+    portfolio : Portfolio
+        The engine's (actors have none of their own).
+    keep_quotes : bool
+        Whether quote decisions are kept.
+
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Name the actor for the engine."""
+        return super().__new__(cls, DataActorConfig(actor_id=ActorId("RECORDER-1")))
+
+    def __init__(
+        self, directory: Path, sample_interval_ns: int, venues: list[str], portfolio: Any, *, keep_quotes: bool
+    ) -> None:
+        self.tables = {name: SpillTable(name, directory, SAMPLE_ROWS_MAX) for name in TABLES}
+        self.quote_log = self.tables["quotes"].append if keep_quotes else None
+        self.counts = {"orders": 0, "fills": 0, "denied": 0, "rejected": 0}
+        self.inventory: dict[tuple[str, str], Decimal] = {}
+        self.max_inventory: dict[str, Decimal] = {}
+        self._portfolio = portfolio
+        self._interval_ns = sample_interval_ns
+        self._venues = [Venue(name) for name in venues]
+        self._instruments: dict[str, Any] = {}
+        self._fill_hash = hashlib.sha256()
+        self._order_hash = hashlib.sha256()
+
+    def on_start(self) -> None:
+        """Listen to books, start sampling and purging."""
+        self.subscribe_topic("books.*.orders", self.guard(self.record_order_event))
+        self.subscribe_topic("books.*.positions", self.guard(self.record_position_event))
+        self.subscribe_topic("books.*.denials", self.guard(self.record_denial))
+        self.clock.set_timer_ns("sample", self._interval_ns, callback=self.guard(self._on_sample))
+        self.clock.set_timer_ns("purge", PURGE_INTERVAL_NS, callback=self.guard(self._on_purge))
+
+    def record_order_event(self, event: Any) -> None:
+        """Write a fill, and an order once it is closed."""
+        if isinstance(event, OrderFilled):
+            self._record_fill(event)
+            order = self.cache.order(event.client_order_id)
+            if order is not None and order.is_closed:
+                self._record_order(order)
+        elif isinstance(event, TERMINAL):
+            if isinstance(event, OrderDenied):
+                self.counts["denied"] += 1
+            elif isinstance(event, OrderRejected):
+                self.counts["rejected"] += 1
+            order = self.cache.order(event.client_order_id)
+            if order is not None:
+                self._record_order(order)
+
+    def record_position_event(self, event: Any) -> None:
+        """Write a position when it closes."""
+        if isinstance(event, PositionClosed):
+            self._record_position(event, event.entry, event.peak_qty, event.realized_pnl, event.ts_closed)
+
+    def record_denial(self, denial: GateDenial) -> None:
+        """Write an order that the gate refused."""
+        self.counts["denied"] += 1
+        row = (denial.ts_ns, denial.book_id, denial.client_order_id, denial.instrument_id)
+        self.tables["denials"].append((*row, denial.action, denial.reason))
+
+    def finish(self) -> dict[str, str]:
+        """Write what is still open, close all tables and return the digests of orders and fills."""
+        self._on_sample(None)
+        for order in sorted(self.cache.orders(), key=lambda o: (o.ts_init, str(o.client_order_id))):
+            if not order.is_closed:
+                self._record_order(order)
+        for position in sorted(self.cache.positions_open(), key=lambda p: (str(p.strategy_id), str(p.instrument_id))):
+            self._record_position(position, position.entry, position.quantity, position.realized_pnl, None)
+        for table in self.tables.values():
+            table.close()
+        return {"orders": self._order_hash.hexdigest(), "fills": self._fill_hash.hexdigest()}
+
+    # details
+
+    def market(self, instrument_id: Any) -> tuple[str | None, str | None]:
+        """Return best bid and ask as text, from quotes or else from the book."""
+        quote = self.cache.quote(instrument_id)
+        if quote is not None:
+            return str(quote.bid_price), str(quote.ask_price)
+        top = self.cache.top_of_book(instrument_id) if self.cache.has_order_book(instrument_id) else None
+        return (str(top[0]), str(top[2])) if top else (None, None)
+
+    def _record_fill(self, event: OrderFilled) -> None:
+        book, instrument = str(event.strategy_id), str(event.instrument_id)
+        self._instruments.setdefault(instrument, event.instrument_id)
+        side, amount = SIDES[event.order_side], event.last_qty.as_decimal()
+        held = self.inventory.get((book, instrument), Decimal(0)) + (amount if side == "BUY" else -amount)
+        self.inventory[book, instrument] = held
+        self.max_inventory[instrument] = max(self.max_inventory.get(instrument, Decimal(0)), abs(held))
+        commission = event.commission
+        row = (
+            event.ts_event,
+            str(event.trade_id),
+            str(event.client_order_id),
+            str(event.venue_order_id),
+            book,
+            instrument,
+            side,
+            str(event.last_px),
+            str(event.last_qty),
+            "MAKER" if event.liquidity_side == LiquiditySide.MAKER else "TAKER",
+            str(commission.as_decimal()) if commission is not None else "0",
+            str(commission.currency) if commission is not None else str(event.currency),
+        )
+        self.tables["fills"].append((*row, *self.market(event.instrument_id)))
+        self._fill_hash.update("|".join(map(str, row)).encode())
+        self.counts["fills"] += 1
+
+    def _record_order(self, order: Any) -> None:
+        row = (
+            order.ts_init,
+            str(order.client_order_id),
+            str(order.strategy_id),
+            str(order.instrument_id),
+            SIDES[order.side],
+            order.order_type.name,
+            str(order.quantity),
+            str(order.price) if order.has_price else None,
+            order.status.name,
+            str(order.filled_qty),
+            str(order.avg_px) if order.avg_px is not None else None,
+            order.ts_last,
+            ",".join(order.tags or ()),
+        )
+        self.tables["orders"].append(row)
+        self._order_hash.update("|".join(map(str, row)).encode())
+        self.counts["orders"] += 1
+
+    def _record_position(self, position: Any, entry: Any, quantity: Any, pnl: Any, ts_closed: int | None) -> None:
+        self.tables["positions"].append(
+            (
+                str(position.strategy_id),
+                str(position.instrument_id),
+                "LONG" if entry == OrderSide.BUY else "SHORT",
+                str(quantity),
+                f"{position.avg_px_open:.12f}",
+                f"{position.avg_px_close:.12f}" if position.avg_px_close is not None else None,
+                str(pnl.as_decimal()) if pnl is not None else "0",
+                str(pnl.currency) if pnl is not None else "",
+                position.ts_opened,
+                ts_closed,
+            )
+        )
+
+    def _on_sample(self, _: Any) -> None:
+        now = self.clock.timestamp_ns()
+        for venue in self._venues:
+            self._sample_account(now, venue)
+        for (book, instrument), held in self.inventory.items():
+            bid, ask = self.market(self._instruments[instrument])
+            self.tables["inventory"].append((now, book, instrument, str(held), bid, ask))
+
+    def _sample_account(self, now: int, venue: Venue) -> None:
+        account = self.cache.account_for_venue(venue)
+        if account is None:
+            return
+        unrealized = {str(k): v.as_decimal() for k, v in self._portfolio.unrealized_pnls(venue).items()}
+        equity = {str(k): v.as_decimal() for k, v in self._portfolio.equity(venue).items()}
+        for code, total in sorted((str(k), v.as_decimal()) for k, v in account.balances_total().items()):
+            value = equity.get(code, total)
+            row = (now, str(venue), code, str(value), str(total), str(unrealized.get(code, Decimal(0))))
+            self.tables["equity"].append(row)
+
+    def _on_purge(self, _: Any) -> None:
+        self.cache.purge_closed_orders(self.clock.timestamp_ns(), 0)

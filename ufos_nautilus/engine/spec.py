@@ -1,0 +1,216 @@
+"""The run spec: which data, venues, books and limits one run has, validated before anything starts."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ufos_nautilus.limits import BOOKS_PER_RUN_MAX, CHUNK_ROWS_DEFAULT
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,64}$")]
+BookId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*-[A-Z0-9-]{1,32}$")]
+
+
+def _amount(text: str) -> str:
+    number, _, code = text.partition(" ")
+    if number.startswith("-"):
+        raise ValueError(f"the amount {text!r} is negative; write an amount of zero or more")
+    if not re.fullmatch(r"[0-9][0-9_]*(\.[0-9]+)?", number) or not re.fullmatch(r"[A-Z0-9]{2,12}", code):
+        raise ValueError(f"{text!r} is no amount with a currency; write it like '1_000_000 USDT'")
+    return text.replace("_", "")
+
+
+Amount = Annotated[str, AfterValidator(_amount)]
+TableName = Literal["order_book_deltas", "quotes", "trades", "bars"]
+
+
+class SpecModel(BaseModel):
+    """Base of all parts of a spec: immutable, unknown keys refused, docstrings become schema descriptions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SyntheticSpec(SpecModel):
+    """A generated market instead of a recorded one."""
+
+    kind: Literal["single", "universe"] = "single"
+    """One instrument with an L2 book, or a small correlated equity universe with NBBO quotes."""
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    """Seed of the market alone; the run's own seed drives fill models."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the generator, by name; units in the names (see `ufos data generate --help`)."""
+
+
+class DataSpec(SpecModel):
+    """Where market data comes from: a catalog directory or a generated market, exactly one of them."""
+
+    catalog: str = ""
+    """Catalog directory, relative to where the command runs."""
+    synthetic: SyntheticSpec | None = None
+    """A generated market; kept in a catalog of its own, keyed by its parameters."""
+    instruments: list[Identifier] = Field(default_factory=list)
+    """Instrument ids to load; empty for all of the catalog."""
+    tables: list[TableName] = Field(default_factory=list)
+    """Kinds of table to load; empty for all there are."""
+    start: datetime | None = None
+    """First instant (UTC), inclusive."""
+    end: datetime | None = None
+    """Last instant (UTC), inclusive."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSpec:
+        if bool(self.catalog) == (self.synthetic is not None):
+            raise ValueError("name either a catalog or a synthetic market, not both and not neither")
+        for name in ("start", "end"):
+            at: datetime | None = getattr(self, name)
+            if at is not None and at.tzinfo is None:
+                raise ValueError(f"{name} has no time zone; write it like 2024-08-09T00:00:00Z")
+        if self.start and self.end and self.end <= self.start:
+            raise ValueError("end is not after start")
+        return self
+
+
+class FeeSpec(SpecModel):
+    """Commission of a venue."""
+
+    model: Literal["maker_taker", "fixed", "per_contract"] = "maker_taker"
+    """Rates on notional, a fixed amount per order, or an amount per unit traded."""
+    maker_rate: Decimal = Decimal(0)
+    """Fraction of notional; negative is a rebate. `maker_taker` only."""
+    taker_rate: Decimal = Decimal(0)
+    """Fraction of notional. `maker_taker` only."""
+    amount: Amount | None = None
+    """Commission with currency, for example "0.35 USD". `fixed` and `per_contract` only."""
+
+    @model_validator(mode="after")
+    def _amount_where_needed(self) -> FeeSpec:
+        if (self.model == "maker_taker") == (self.amount is not None):
+            raise ValueError("amount belongs to the models fixed and per_contract, and they need it")
+        if not all(abs(rate) < 1 for rate in (self.maker_rate, self.taker_rate)):
+            raise ValueError("rates are fractions of notional, so 2 basis points are 0.0002")
+        return self
+
+
+class LatencySpec(SpecModel):
+    """Time from decision to venue, each on top of `base_ms`."""
+
+    base_ms: float = Field(default=0.0, ge=0, le=60_000)
+    """Milliseconds added to every command."""
+    insert_ms: float = Field(default=0.0, ge=0, le=60_000)
+    """Milliseconds more for a new order."""
+    update_ms: float = Field(default=0.0, ge=0, le=60_000)
+    """Milliseconds more for a modification."""
+    cancel_ms: float = Field(default=0.0, ge=0, le=60_000)
+    """Milliseconds more for a cancel."""
+
+
+class FillSpec(SpecModel):
+    """How resting limit orders and slippage are simulated."""
+
+    prob_fill_on_limit: float = Field(default=1.0, ge=0, le=1)
+    """Probability that a resting order fills when the market touches its price."""
+    prob_slippage: float = Field(default=0.0, ge=0, le=1)
+    """Probability that a market order slips one tick (top-of-book venues)."""
+
+
+class VenueSpec(SpecModel):
+    """A simulated venue and the account held there."""
+
+    name: Identifier
+    """The part after the dot in instrument ids."""
+    account: Literal["cash", "margin"] = "margin"
+    """Account type."""
+    balances: list[Amount] = Field(min_length=1)
+    """Starting balances, for example ["1_000_000 USDT"]."""
+    base_currency: str | None = None
+    """Set for a single-currency account."""
+    leverage: Decimal = Field(default=Decimal(1), ge=1, le=200)
+    """Default leverage of a margin account."""
+    book: Literal["L1", "L2", "L3"] = "L1"
+    """Depth that orders are matched against: top of book (quotes, bars), levels or single orders (deltas)."""
+    fees: FeeSpec = FeeSpec()
+    """Commission."""
+    latency: LatencySpec = LatencySpec()
+    """Order latency."""
+    fill: FillSpec = FillSpec()
+    """Fill simulation."""
+    queue_position: bool = True
+    """Resting orders wait behind the volume that was at their price first."""
+    liquidity_consumption: bool = True
+    """Displayed volume can be taken once per book update."""
+    trade_execution: bool = True
+    """Trades of the market fill resting orders at their price."""
+    bar_execution: bool = True
+    """Bars move the market where there are no quotes or trades."""
+    allow_borrowing: bool = False
+    """A cash account may go negative."""
+
+
+class BookSpec(SpecModel):
+    """One book: a sub-ledger run by one strategy class."""
+
+    id: BookId
+    """Upper-case name with a dash, for example MM-BTC."""
+    kind: Literal["desk", "client", "strategy", "house"] = "strategy"
+    """Whose book it is."""
+    class_path: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """Where the class lives, for example ufos_strategies.market_maker:MarketMaker."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the class; validated by its own config model."""
+
+
+class RiskSpec(SpecModel):
+    """The engine's own order checks."""
+
+    order_submits_per_s: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Orders per second before the engine denies one; its own default of 100 starves market makers silently."""
+    order_modifies_per_s: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Modifications per second before the engine denies one."""
+
+
+class RecordingSpec(SpecModel):
+    """What a run keeps besides orders, fills and positions."""
+
+    sample_interval_s: float = Field(default=1.0, ge=0.001, le=86_400)
+    """Seconds between samples of equity, inventory and the market."""
+    quotes: bool = True
+    """Keep every quote decision of a desk."""
+    events: bool = False
+    """Keep the engine's full event log as Parquet in the run directory."""
+
+
+class RunSpec(SpecModel):
+    """Everything one run depends on besides the code."""
+
+    name: Identifier
+    """Short name of the run."""
+    mode: Literal["backtest"] = "backtest"
+    """Only backtests so far; the same books will serve paper and live."""
+    description: str = ""
+    """What the run shows."""
+    seed: int = Field(default=1, ge=0, lt=2**63)
+    """Drives every random choice of fill models and books."""
+    data: list[DataSpec] = Field(min_length=1, max_length=100)
+    """Sources, merged in time order."""
+    venues: list[VenueSpec] = Field(min_length=1, max_length=50)
+    """Venues, one for each venue name in the instrument ids."""
+    books: list[BookSpec] = Field(default_factory=list, max_length=BOOKS_PER_RUN_MAX)
+    """Books that trade."""
+    risk: RiskSpec = RiskSpec()
+    """The engine's own order checks."""
+    recording: RecordingSpec = RecordingSpec()
+    """What the run keeps."""
+    chunk_rows: int = Field(default=CHUNK_ROWS_DEFAULT, ge=100, le=5_000_000)
+    """Market-data rows in memory at a time."""
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> RunSpec:
+        for what, names in (("book", [b.id for b in self.books]), ("venue", [v.name for v in self.venues])):
+            twice = sorted({n for n in names if names.count(n) > 1})
+            if twice:
+                raise ValueError(f"{what} {twice[0]!r} is there twice")
+        return self

@@ -1,0 +1,1 @@
+"""Double-entry ledger of all books: accounts, journal, recipes, views, stores; no engine."""

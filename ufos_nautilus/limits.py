@@ -1,0 +1,97 @@
+"""Every limit of the product in one place; each is tested to bite."""
+
+from typing import Final
+
+# market data
+RAW_LINE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Longest line accepted from a raw recording (a 1000-level snapshot is about 60 kB)."""
+DEPTH_BUFFER_MESSAGES_MAX: Final = 100_000
+"""Depth updates kept while waiting for a depth snapshot that fits them."""
+DEFECT_EXAMPLES_MAX: Final = 5
+"""Examples kept per kind of defect in a manifest."""
+CATALOG_ROWS_PER_FILE_MAX: Final = 2_000_000
+"""Rows in one Parquet file of a catalog."""
+PARQUET_ROW_GROUP_ROWS: Final = 20_000
+"""Rows in one Parquet row group, so that a chunked read touches few of them."""
+CATALOG_FILE_ROWS: Final = 250_000
+"""Rows after which an import starts the next Parquet file of a table."""
+IMPORT_BUFFER_ROWS_MAX: Final = 1_000_000
+"""Rows an import holds in memory over all tables (about 100 bytes each)."""
+IMPORT_SOURCES_MAX: Final = 10_000
+"""Files of one import."""
+MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Size of a catalog's manifest."""
+CATALOG_LOCK_WAIT_S: Final = 60.0
+"""Seconds an import waits for another one of the same catalog."""
+
+# engine
+CHUNK_ROWS_DEFAULT: Final = 20_000
+"""Market-data rows handed to the engine at a time."""
+MODIFIES_PER_ORDER_MAX: Final = 20
+"""An order is replaced instead of modified after this many (the engine's cost of a modify grows with each)."""
+BOOKS_PER_RUN_MAX: Final = 200
+"""Books (strategies) in one run."""
+SPEC_BYTES_MAX: Final = 1024 * 1024
+"""Size of a run spec file."""
+SAMPLE_ROWS_MAX: Final = 2_000_000
+"""Rows a recorder table may reach in one run before sampling is thinned by half."""
+
+# reports
+CHART_POINTS_MAX: Final = 4_000
+"""Points drawn per line of a chart; longer series are thinned for drawing, never for statistics."""
+CHART_LINES_MAX: Final = 8
+"""Lines of one kind in one chart, as many as the palette tells apart; the rest are named in a note."""
+REPORT_CHARTS_MAX: Final = 6
+"""Instruments (or currencies) a report section draws, the most traded first."""
+REPORT_TABLE_ROWS_MAX: Final = 500
+"""Rows in one table of a report."""
+RUN_JSON_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Size of a stored run's result.json or spec.json."""
+RUNS_COMPARED_MAX: Final = 20
+"""Runs side by side in one comparison."""
+
+# pricing
+QUOTER_BOUND_LOTS_MAX: Final = 10_000
+"""Largest inventory bound of a quoter with a table by inventory."""
+QUOTER_TABLES_CACHED_MAX: Final = 64
+"""Tables by volatility one quoter keeps; the least recently used is dropped."""
+EXACT_QUOTER_STEPS_MAX: Final = 20_000
+"""Steps of an exact finite-horizon solution; each costs about 0.1 ms at a bound of 10 lots."""
+
+# synthetic markets
+SYNTHETIC_EVENTS_MAX: Final = 50_000_000
+"""Book updates (times instruments) plus expected market orders of one generated market."""
+SYNTHETIC_INSTRUMENTS_MAX: Final = 500
+"""Instruments of one generated universe."""
+SYNTHETIC_BATCH_ROWS: Final = 50_000
+"""Rows after which a generated batch is handed over."""
+
+# file readers
+SOURCE_BYTES_MAX: Final = 2 * 1024**3
+"""Length of one source file when unpacked; readers other than binance-raw hold one file at a time in memory."""
+SOURCE_BATCH_ROWS: Final = 500_000
+"""Rows after which a reader hands over a batch."""
+
+# crossing
+TICKET_NAME_CHARS_MAX: Final = 64
+"""Characters of an id, owner or book of a ticket."""
+EXEC_INSTRUCTION_BYTES_MAX: Final = 4096
+"""Size of a ticket's execution instruction as JSON."""
+NBBO_VENUES_MAX: Final = 64
+"""Venues in one consolidated best bid and offer."""
+POOL_TICKETS_MAX: Final = 10_000
+"""Tickets resting in the pool of one symbol."""
+POOL_SYMBOLS_MAX: Final = 10_000
+"""Symbols with a pool of their own."""
+POOL_IDS_MAX: Final = 5_000_000
+"""Ticket ids one crosser has ever accepted; it remembers them all so that none trades twice."""
+CROSSES_PENDING_MAX: Final = 1_000
+"""Crosses proposed and neither committed nor aborted."""
+CROSS_PAIRS_PER_SCAN_MAX: Final = 200_000
+"""Pairs of tickets looked at for one event; what is left is looked at on the next."""
+AUDIT_RECORD_BYTES_MAX: Final = 64 * 1024
+"""Size of one line of a hash-chained record."""
+AUDIT_RECORDS_MAX: Final = 10_000_000
+"""Lines of one hash-chained record."""
+SCHEDULE_SLICES_MAX: Final = 10_000
+"""Slices of one execution schedule."""

@@ -1,0 +1,1 @@
+"""Market data without an engine: instruments, catalogs, quality checks, generated markets."""

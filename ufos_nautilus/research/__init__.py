@@ -1,0 +1,1 @@
+"""Studies and calibration over stored data; needs the research extra."""
