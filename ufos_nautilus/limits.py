@@ -21,6 +21,10 @@ IMPORT_SOURCES_MAX: Final = 10_000
 """Files of one import."""
 MANIFEST_BYTES_MAX: Final = 64 * 1024 * 1024
 """Size of a catalog's manifest."""
+CHECK_CHUNK_ROWS: Final = 100_000
+"""Rows a quality check holds at a time."""
+CHECK_GAPS_KEPT_MAX: Final = 1_000
+"""Longest silences a quality check remembers in one table."""
 CATALOG_LOCK_WAIT_S: Final = 60.0
 """Seconds an import waits for another one of the same catalog."""
 
@@ -57,6 +61,8 @@ QUOTER_TABLES_CACHED_MAX: Final = 64
 """Tables by volatility one quoter keeps; the least recently used is dropped."""
 EXACT_QUOTER_STEPS_MAX: Final = 20_000
 """Steps of an exact finite-horizon solution; each costs about 0.1 ms at a bound of 10 lots."""
+STUDY_PATHS_MAX: Final = 1_000_000
+"""Simulated paths of one row of a study."""
 
 # synthetic markets
 SYNTHETIC_EVENTS_MAX: Final = 50_000_000
@@ -69,6 +75,10 @@ SYNTHETIC_BATCH_ROWS: Final = 50_000
 # file readers
 SOURCE_BYTES_MAX: Final = 2 * 1024**3
 """Length of one source file when unpacked; readers other than binance-raw hold one file at a time in memory."""
+DBN_FILE_BYTES_MAX: Final = 512 * 1024**2
+"""Size of one Databento file; its loader turns a whole file into objects."""
+BARS_IMPORT_ROWS_MAX: Final = 20_000_000
+"""Rows of one import of bars, which wait in memory until their grid is known."""
 SOURCE_BATCH_ROWS: Final = 500_000
 """Rows after which a reader hands over a batch."""
 
@@ -95,3 +105,29 @@ AUDIT_RECORDS_MAX: Final = 10_000_000
 """Lines of one hash-chained record."""
 SCHEDULE_SLICES_MAX: Final = 10_000
 """Slices of one execution schedule."""
+
+# ledger
+LEDGER_UNITS_MAX: Final = 2**63 - 1
+"""Largest amount of one posting in smallest units, so that every database stores it exactly."""
+LEDGER_ASSET_DECIMALS_MAX: Final = 18
+"""Decimals of an asset's smallest unit."""
+LEDGER_ASSETS_MAX: Final = 100_000
+"""Assets of one ledger."""
+LEDGER_ACCOUNTS_MAX: Final = 5_000_000
+"""Accounts of one ledger."""
+LEDGER_NAME_CHARS_MAX: Final = 64
+"""Characters of a book, asset, venue or item."""
+LEDGER_META_BYTES_MAX: Final = 4096
+"""Size of an entry's explanation as JSON."""
+LEDGER_POSTINGS_PER_ENTRY_MAX: Final = 1_000
+"""Postings of one entry."""
+LEDGER_BATCH_ENTRIES_MAX: Final = 10_000
+"""Entries written in one transaction."""
+LEDGER_PROBLEMS_MAX: Final = 50
+"""Problems that a check lists before it stops looking."""
+LEDGER_READ_ROWS: Final = 20_000
+"""Entries read from a store at a time."""
+LEDGER_EXPORT_ROWS_PER_FILE: Final = 1_000_000
+"""Rows of one exported Parquet file."""
+LEDGER_LOTS_MAX: Final = 100_000
+"""Open tax lots of one book and item."""

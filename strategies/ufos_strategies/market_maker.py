@@ -167,6 +167,18 @@ class MarketMaker(Book):
         order.apply(action, wanted, lots, now_ns)
         return True
 
+    def place(self, order: Any) -> None:
+        """Send a new quote."""
+        self.submit_order(order)
+
+    def move(self, client_order_id: Any, price: Any) -> None:
+        """Move a resting quote."""
+        self.modify_order(client_order_id, price=price)
+
+    def withdraw(self, client_order_id: Any) -> None:
+        """Cancel a resting quote."""
+        self.cancel_order(client_order_id)
+
     def price_at(self, ticks: int) -> Any:
         """Return the engine's price for a whole number of ticks."""
         return self.instrument.make_price(self._tick * ticks)

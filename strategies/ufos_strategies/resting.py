@@ -30,9 +30,9 @@ class Desk(Protocol):
 
     def price_at(self, ticks: int) -> Any: ...
     def quantity_of(self, lots: int) -> Any: ...
-    def submit_order(self, order: Any) -> None: ...
-    def modify_order(self, client_order_id: Any, *, price: Any = None) -> None: ...
-    def cancel_order(self, client_order_id: Any) -> None: ...
+    def place(self, order: Any) -> None: ...
+    def move(self, client_order_id: Any, price: Any) -> None: ...
+    def withdraw(self, client_order_id: Any) -> None: ...
 
 
 class RestingOrder:
@@ -47,12 +47,24 @@ class RestingOrder:
 
     """
 
-    __slots__ = ("changed_ns", "client_order_id", "desk", "lots", "modifies", "pending", "price_ticks", "side")
+    __slots__ = (
+        "changed_ns",
+        "client_order_id",
+        "desk",
+        "lots",
+        "modifies",
+        "pending",
+        "price_ticks",
+        "replaced_ticks",
+        "side",
+    )
 
     def __init__(self, desk: Any, side: Any) -> None:
         self.desk, self.side = desk, side
         self.client_order_id: Any = None
         self.price_ticks: int | None = None
+        self.replaced_ticks: int | None = None
+        """Price before the last modification, which holds on where the venue refuses it."""
         self.lots = 0
         self.modifies = 0
         self.pending = False
@@ -67,11 +79,11 @@ class RestingOrder:
         elif action is Action.REPLACE and wanted is not None and self.modifies < MODIFIES_PER_ORDER_MAX:
             self.modifies += 1
             self.pending = True
-            self.price_ticks = wanted
-            self.desk.modify_order(self.client_order_id, price=self.desk.price_at(wanted))
+            self.replaced_ticks, self.price_ticks = self.price_ticks, wanted
+            self.desk.move(self.client_order_id, self.desk.price_at(wanted))
         else:
             self.pending = True
-            self.desk.cancel_order(self.client_order_id)
+            self.desk.withdraw(self.client_order_id)
 
     def _place(self, ticks: int, lots: int) -> None:
         desk = self.desk
@@ -80,7 +92,7 @@ class RestingOrder:
         )
         self.client_order_id = order.client_order_id
         self.price_ticks, self.lots, self.modifies, self.pending = ticks, lots, 0, True
-        desk.submit_order(order)
+        desk.place(order)
 
     def on_event(self, event: Any) -> None:
         """Follow the order's state."""
@@ -90,6 +102,8 @@ class RestingOrder:
                 self._forget()
         elif isinstance(event, CONFIRMED):
             self.pending = False
+            if isinstance(event, OrderModifyRejected):
+                self.price_ticks = self.replaced_ticks
         elif isinstance(event, GONE):
             self._forget()
 

@@ -7,7 +7,7 @@ from itertools import groupby
 import polars as pl
 import pytest
 
-from ufos_nautilus.errors import LimitExceededError, SpecError
+from ufos_nautilus.errors import DataError, LimitExceededError, SpecError
 from ufos_nautilus.limits import SYNTHETIC_BATCH_ROWS, SYNTHETIC_EVENTS_MAX, SYNTHETIC_INSTRUMENTS_MAX
 from ufos_nautilus.market.recording import Recording
 from ufos_nautilus.market.synthetic import SingleMarketParams, generate_single
@@ -131,11 +131,20 @@ def test_long_markets_come_in_bounded_batches_that_follow_each_other():
         {"trade_lots_mean": 1.0},
         {"book_interval_s": 1e-9, "duration_s": 1e-8},
         {"start_ns": -1},
+        {"sigma": "much"},
+        {"levels": 2.5},
+        {"seed": 1, "spread_ticks": True},
+        {"tick_size": 0.01},
     ],
 )
 def test_single_market_refuses_parameters_that_make_no_market(changed):
     with pytest.raises(SpecError):
         SingleMarketParams(**changed)
+
+
+def test_an_instrument_without_a_venue_is_refused():
+    with pytest.raises(DataError):
+        SingleMarketParams(instrument_id="SIM")
 
 
 def test_markets_beyond_the_limits_are_refused():
@@ -157,6 +166,7 @@ def test_markets_beyond_the_limits_are_refused():
         {"own_sigma": 2.0, "duration_s": 23_400.0},
         {"step_s": 1e-6},
         {"trades_per_s": -1.0},
+        {"instruments": "twelve"},
     ],
 )
 def test_universe_refuses_parameters_that_make_no_market(changed):

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ufos_nautilus.crossing.grid import Grid
 from ufos_nautilus.crossing.match import FEE_SCALE, Matcher, Restricted, usable_mid
-from ufos_nautilus.crossing.nbbo import Nbbo
+from ufos_nautilus.crossing.nbbo import Nbbo, NbboBook, NbboStatus
 from ufos_nautilus.crossing.pool import Pool, Resting
 from ufos_nautilus.crossing.states import TicketState
 from ufos_nautilus.crossing.terms import NOTHING, Cross, CrossingRules, Standing, Step
@@ -41,9 +41,9 @@ class Crosser:
         self._pools: dict[str, Pool] = {}
         self._gains: dict[str, int] = {}
         self._fee_parts = int(self.rules.fee_bps * FEE_SCALE // 10_000)
-        self._home: dict[str, Pool] = {}
-        """Ticket id -> its pool; final tickets stay as known ids, without a pool, in `_done`."""
-        self._done: set[str] = set()
+        self._by_instrument: dict[str, Pool] = {}
+        self._home: dict[str, Pool | None] = {}
+        """Every ticket id ever taken -> its pool; None once it is final."""
         self._pending: dict[str, tuple[Cross, Resting, Resting]] = {}
         self._crosses = 0
 
@@ -94,10 +94,10 @@ class Crosser:
         self.now_ns = ts_ns
         expiry = pool.next_expiry_ns
         if expiry is not None and expiry <= ts_ns:
-            return self._cross(pool, pool.expire(ts_ns))
+            return self._cross(pool, pool.nbbo.status(ts_ns), pool.expire(ts_ns))
         if not pool.buys or not pool.sells:
             return NOTHING
-        return self._cross(pool, ())
+        return self._cross(pool, pool.nbbo.status(ts_ns), ())
 
     def nbbo(self, root: str, now_ns: int) -> Nbbo:
         """Return the consolidated market of a symbol at `now_ns`."""
@@ -125,15 +125,15 @@ class Crosser:
 
         """
         now = ticket.ts_ns if now_ns is None else now_ns
-        root = ticket.root
-        pool = self._pools.get(root)
+        pool = self._by_instrument.get(ticket.instrument)
         if pool is None or now < self.now_ns or len(self._pending) >= CROSSES_PENDING_MAX:
-            pool = self._refuse(root, now)
-        if ticket.order_id in self._home or ticket.order_id in self._done:
+            pool = self._by_instrument[ticket.instrument] = self._refuse(ticket.root, now)
+        if ticket.order_id in self._home:
             raise SpecError(f"ticket id {ticket.order_id} was used before", expected="a new id for every ticket")
-        if len(self._home) + len(self._done) >= POOL_IDS_MAX:
+        if len(self._home) >= POOL_IDS_MAX:
             raise LimitExceededError(f"more than {POOL_IDS_MAX} tickets in one run", expected="a new crosser")
-        entry = pool.add(ticket, now)
+        status = pool.nbbo.status(now)
+        entry = pool.add(ticket, _mid(pool.nbbo, status))
         self._home[ticket.order_id] = pool
         self.now_ns = now
         expiry = pool.next_expiry_ns
@@ -141,8 +141,8 @@ class Crosser:
         if expiry is not None and expiry <= now:
             expired = pool.expire(now)
             if entry.closing is not None:
-                return self._cross(pool, expired)
-        return self._cross(pool, expired, entry)
+                return self._cross(pool, status, expired)
+        return self._cross(pool, status, expired, entry)
 
     def cancel(self, order_id: str, now_ns: int) -> Standing:
         """Take what is open of a ticket out; what is reserved still ends by commit or abort."""
@@ -169,7 +169,7 @@ class Crosser:
             entry.ticket.limit if limit is UNCHANGED else limit,
         )
         self.now_ns = now_ns
-        return self._cross(pool, pool.expire(now_ns))
+        return self._cross(pool, pool.nbbo.status(now_ns), pool.expire(now_ns))
 
     def standing(self, order_id: str) -> Standing:
         """Return where a live ticket stands; `SpecError` once it is final or if it never was."""
@@ -197,13 +197,16 @@ class Crosser:
             self._refuse(root, now_ns)
         self.now_ns = now_ns
         pool.settled_at = None
-        return self._cross(pool, pool.expire(now_ns))
+        return self._cross(pool, pool.nbbo.status(now_ns), pool.expire(now_ns))
 
     def commit(self, cross_id: str) -> tuple[Standing, Standing]:
         """Turn a proposal into fills of both tickets; return where buyer and seller stand."""
         cross, buy, sell = self._take(cross_id)
         pool = self._pools[cross.root]
-        return self._end(pool, pool.settle(buy, cross.size)), self._end(pool, pool.settle(sell, cross.size))
+        for entry in (buy, sell):
+            if pool.settle(entry, cross.size):
+                self._home[entry.order_id] = None
+        return buy.standing(), sell.standing()
 
     def abort(self, cross_id: str, *, again: bool = False) -> tuple[Standing, Standing]:
         """Undo a proposal: both tickets get their quantity and their place back; return where they stand.
@@ -223,7 +226,10 @@ class Crosser:
             for entry, other in ((buy, sell), (sell, buy)):
                 entry.blocked = entry.blocked or set()
                 entry.blocked.add(other.order_id)
-        return self._end(pool, pool.release(buy, cross.size)), self._end(pool, pool.release(sell, cross.size))
+        for entry in (buy, sell):
+            if pool.release(entry, cross.size):
+                self._home[entry.order_id] = None
+        return buy.standing(), sell.standing()
 
     @property
     def pending(self) -> tuple[Cross, ...]:
@@ -232,34 +238,40 @@ class Crosser:
 
     # inside
 
-    def _cross(self, pool: Pool, expired: tuple[Standing, ...], entry: Resting | None = None) -> Step:
+    def _cross(
+        self, pool: Pool, status: NbboStatus, expired: tuple[Standing, ...], entry: Resting | None = None
+    ) -> Step:
         for standing in expired:
             self._forget(pool, standing.order_id)
-        now = self.now_ns
-        mid = usable_mid(pool, now, self._gains[pool.root], self._fee_parts)
+        mid = usable_mid(pool, status, self._gains[pool.root], self._fee_parts)
         if mid is None:
-            # What came meanwhile was never compared with the rest.
-            pool.settled_at = None if entry is not None else pool.settled_at
+            if entry is not None:
+                pool.settled_at = None  # what comes now is not compared with the rest
             return Step((), expired) if expired else NOTHING
         crosses: list[Cross] = []
+        done = False
         if entry is not None and (pool.settled_at == mid or len(pool.buys if entry.is_buy else pool.sells) == 1):
-            whole = self._incoming(pool, entry, mid, crosses)
-        else:
-            whole = False
-        if not whole and pool.settled_at != mid:
+            done = self._incoming(pool, entry, mid, crosses)
+        if not done and pool.settled_at != mid:
             self._all(pool, mid, crosses)
         return Step(tuple(crosses), expired) if crosses or expired else NOTHING
 
     def _incoming(self, pool: Pool, entry: Resting, mid: int, crosses: list[Cross]) -> bool:
-        """Cross one new ticket; return whether the pool is settled again."""
-        for buy, sell in self._matcher.incoming(pool, entry, mid):
+        """Cross one new ticket; return False if the whole pool must be looked at."""
+        matcher, unsure = self._matcher, False
+        while entry.open:
+            partner = matcher.first_partner(pool, entry, mid)
+            unsure = unsure or matcher.unsure
+            if partner is None:
+                break
+            buy, sell = (entry, partner) if entry.is_buy else (partner, entry)
             if self._propose(pool, buy, sell, mid, crosses):
                 pool.settled_at = None
                 return False
             if len(self._pending) >= CROSSES_PENDING_MAX:
-                pool.settled_at = None
-                return True
-        pool.settled_at = None if self._matcher.unsure else mid
+                unsure = True
+                break
+        pool.settled_at = None if unsure else mid
         return True
 
     def _all(self, pool: Pool, mid: int, crosses: list[Cross]) -> None:
@@ -272,7 +284,8 @@ class Crosser:
         pool.settled_at = None if self._matcher.unsure else mid
 
     def _propose(self, pool: Pool, buy: Resting, sell: Resting, mid: int, crosses: list[Cross]) -> bool:
-        size = min(buy.open, sell.open)
+        """Reserve the pair; return whether a ticket's minimum fell to what is left of it."""
+        size = buy.open if buy.open < sell.open else sell.open
         self._crosses += 1
         cross = Cross(
             f"X-{pool.root}-{self._crosses}",
@@ -282,12 +295,11 @@ class Crosser:
             size,
             buy.ticket,
             sell.ticket,
-            pool.nbbo.at(self.now_ns),
+            crosses[0].nbbo if crosses else pool.nbbo.at(self.now_ns),
             buy.arrival,
             sell.arrival,
             pool.grid,
-            self.rules.age_limit_ns,
-            self.rules.fee_bps,
+            self.rules,
         )
         self._pending[cross.cross_id] = (cross, buy, sell)
         crosses.append(cross)
@@ -300,14 +312,9 @@ class Crosser:
             raise SpecError(f"no proposal {cross_id!r} waits", expected="one that was neither committed nor aborted")
         return taken
 
-    def _end(self, pool: Pool, standing: Standing) -> Standing:
-        if standing.state.is_final:
-            self._forget(pool, standing.order_id)
-        return standing
-
     def _forget(self, pool: Pool, order_id: str) -> None:
-        if order_id not in pool.tickets and self._home.pop(order_id, None) is not None:
-            self._done.add(order_id)
+        if order_id not in pool.tickets:
+            self._home[order_id] = None
 
     def _pool(self, root: str) -> Pool:
         pool = self._pools.get(root)
@@ -337,3 +344,10 @@ class Crosser:
                 f"{len(self._pending)} proposals wait", expected="commit or abort for each before the next event"
             )
         return pool
+
+
+def _mid(nbbo: NbboBook, status: NbboStatus) -> int | None:
+    """Return the midpoint in half units if the market can be trusted, locked or not."""
+    if nbbo.bid is None or nbbo.ask is None or status not in (NbboStatus.OK, NbboStatus.LOCKED):
+        return None
+    return nbbo.bid + nbbo.ask

@@ -15,24 +15,23 @@ FEE_SCALE: Final = 10 ** (4 + FEE_DECIMALS)
 """Parts of one: a basis point is a ten-thousandth, and a fee has `FEE_DECIMALS` more."""
 
 
-def usable_mid(pool: Pool, now_ns: int, min_improvement: int, fee_parts: int) -> int | None:
+def usable_mid(pool: Pool, status: NbboStatus, min_improvement: int, fee_parts: int) -> int | None:
     """Return the midpoint in half units at which tickets may cross now, or None.
 
     Parameters
     ----------
     pool : Pool
         Whose market is asked.
-    now_ns : int
-        UNIX nanoseconds.
+    status : NbboStatus
+        Status of that market now.
     min_improvement : int
         Least gain of each side against the touch, half units.
     fee_parts : int
         Fee of each side in `FEE_SCALE` parts of the value.
 
     """
-    nbbo = pool.nbbo
-    bid, ask = nbbo.bid, nbbo.ask
-    if bid is None or ask is None or nbbo.status(now_ns) is not NbboStatus.OK:
+    bid, ask = pool.nbbo.bid, pool.nbbo.ask
+    if status is not NbboStatus.OK or bid is None or ask is None:
         return None
     gain, mid = ask - bid, bid + ask
     if gain < min_improvement or abs(mid) * fee_parts > gain * FEE_SCALE:
@@ -62,17 +61,17 @@ class Matcher:
         self.unsure = False
         """The last search left pairs out that may cross later without any change of pool or market."""
 
-    def incoming(self, pool: Pool, entry: Resting, mid: int) -> Iterator[tuple[Resting, Resting]]:
-        """Yield (buy, sell) pairs of a ticket that has just come, in a pool that was settled at `mid` before."""
-        self._begin()
-        others, bound = (pool.sells, mid) if entry.is_buy else (pool.buys, -mid)
-        if entry.rank > (-mid if entry.is_buy else mid) or self._is_restricted(entry):
-            return
-        while entry.open:
-            partner = self._partner(entry, others, bound, pool.min_cross)
-            if partner is None:
-                return
-            yield (entry, partner) if entry.is_buy else (partner, entry)
+    def first_partner(self, pool: Pool, entry: Resting, mid: int) -> Resting | None:
+        """Return whom a ticket trades with that has just come, in a pool that was settled at `mid` before it."""
+        if entry.is_buy:
+            others, bound = pool.sells, mid
+        else:
+            others, bound = pool.buys, -mid
+        self._pairs_left = CROSS_PAIRS_PER_SCAN_MAX
+        self.unsure = False
+        if entry.rank > -bound or not others or self._is_restricted(entry):
+            return None
+        return self._partner(entry, others, bound, pool.min_cross)
 
     def all(self, pool: Pool, mid: int) -> Iterator[tuple[Resting, Resting]]:
         """Yield (buy, sell) pairs until no two tickets of the pool can cross at `mid`.
@@ -80,7 +79,8 @@ class Matcher:
         The caller reserves each pair before asking for the next, and calls `rescan` when a ticket's minimum fell,
         because tickets passed over before may then have a claim.
         """
-        self._begin()
+        self._pairs_left = CROSS_PAIRS_PER_SCAN_MAX
+        self.unsure = False
         self._rescan = True
         outer, inner, reach, bound, i = pool.buys, pool.sells, -mid, mid, 0
         failed: dict[str, tuple[int, int]] = {}
@@ -118,10 +118,6 @@ class Matcher:
     def rescan(self) -> None:
         """Start `all` over from the highest priority."""
         self._rescan = True
-
-    def _begin(self) -> None:
-        self._pairs_left = CROSS_PAIRS_PER_SCAN_MAX
-        self.unsure = False
 
     def _is_restricted(self, entry: Resting) -> bool:
         if self._restricted is None or not self._restricted(entry.ticket):

@@ -1,7 +1,6 @@
 """The consolidated best bid and offer of one symbol: which venue shows it, how old it is and whether it can be used."""
 
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -21,7 +20,7 @@ class NbboStatus(StrEnum):
     MISSING = "missing"
 
 
-class Nbbo(msgspec.Struct, frozen=True):
+class Nbbo(msgspec.Struct, frozen=True, gc=False):
     """The national best bid and offer at one moment.
 
     Prices are in units of the symbol's grid (not half units), sizes in size units, times in UNIX nanoseconds.
@@ -55,12 +54,8 @@ class Nbbo(msgspec.Struct, frozen=True):
         return self.ts_ns - min(self.bid_ts_ns, self.ask_ts_ns)
 
 
-class _Quote(NamedTuple):
-    bid: int | None
-    bid_size: int
-    ask: int | None
-    ask_size: int
-    ts_ns: int
+_Quote = tuple[int | None, int, int | None, int, int]
+"""Bid, bid size, ask, ask size, time."""
 
 
 class NbboBook:
@@ -115,13 +110,13 @@ class NbboBook:
         """
         quotes = self._quotes
         last = quotes.get(venue)
-        if last is None or ts_ns < last.ts_ns or bid_size < 0 or ask_size < 0:
+        if last is None or ts_ns < last[4] or bid_size < 0 or ask_size < 0:
             self._check(venue, last, bid_size, ask_size, ts_ns)
         if bid is None or not bid_size:
             bid, bid_size = None, 0
         if ask is None or not ask_size:
             ask, ask_size = None, 0
-        quotes[venue] = _Quote(bid, bid_size, ask, ask_size, ts_ns)
+        quotes[venue] = (bid, bid_size, ask, ask_size, ts_ns)
         if len(quotes) == 1:
             self.bid, self.ask, self.oldest_ns = bid, ask, ts_ns
             self._best_bid, self._best_ask = (venue, bid_size, ts_ns), (venue, ask_size, ts_ns)
@@ -133,10 +128,8 @@ class NbboBook:
             raise DataError("a quote names no venue", expected="the venue it came from")
         if last is None and len(self._quotes) >= NBBO_VENUES_MAX:
             raise LimitExceededError(f"more than {NBBO_VENUES_MAX} venues", expected="a consolidated feed instead")
-        if last is not None and ts_ns < last.ts_ns:
-            raise DataError(
-                f"{venue}: a quote of {ts_ns} after one of {last.ts_ns}", expected="times that never go back"
-            )
+        if last is not None and ts_ns < last[4]:
+            raise DataError(f"{venue}: a quote of {ts_ns} after one of {last[4]}", expected="times that never go back")
         if bid_size < 0 or ask_size < 0:
             raise DataError(f"{venue}: negative size at {ts_ns}", expected="sizes of zero or more")
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from ufos_nautilus.crossing.grid import Grid
-from ufos_nautilus.crossing.nbbo import NbboBook, NbboStatus
+from ufos_nautilus.crossing.nbbo import NbboBook
 from ufos_nautilus.crossing.states import TicketState
 from ufos_nautilus.crossing.terms import CrossingRules, Standing
 from ufos_nautilus.crossing.ticket import Ticket
@@ -45,15 +45,16 @@ class Resting:
 
     def standing(self) -> Standing:
         """Return where it stands."""
-        left = self.quantity - self.filled - self.reserved - self.open
-        if self.filled == self.quantity:
+        filled, reserved, free, quantity = self.filled, self.reserved, self.open, self.quantity
+        state = TicketState.WORKING
+        if filled == quantity:
             state = TicketState.FILLED
-        elif self.closing is not None and not self.reserved:
+        elif self.closing is not None and not reserved:
             state = self.closing
-        else:
-            state = TicketState.WORKING
         side = self.ticket.intent_side
-        return Standing(self.order_id, side, state, self.quantity, self.filled, self.reserved, self.open, left)
+        return Standing(
+            self.order_id, side, state, quantity, filled, reserved, free, quantity - filled - reserved - free
+        )
 
 
 Queue = list[tuple[int, int, Resting]]
@@ -94,8 +95,8 @@ class Pool:
     def __len__(self) -> int:
         return len(self.tickets)
 
-    def add(self, ticket: Ticket, now_ns: int) -> Resting:
-        """Queue a ticket behind all of its price.
+    def add(self, ticket: Ticket, arrival: int | None) -> Resting:
+        """Queue a ticket behind all of its price; `arrival` is the midpoint it met, half units.
 
         Raises
         ------
@@ -114,7 +115,7 @@ class Pool:
         quantity = self._quantity(ticket.order_id, ticket.quantity)
         minimum = self.grid.size_units(ticket.min_quantity) if ticket.min_quantity else 0
         rank = self._rank(ticket)
-        entry = Resting(ticket, quantity, minimum, rank, self._next_seq, self._mid(now_ns))
+        entry = Resting(ticket, quantity, minimum, rank, self._next_seq, arrival)
         self._next_seq += 1
         self.tickets[ticket.order_id] = entry
         self._list(entry)
@@ -165,7 +166,8 @@ class Pool:
         entry.open = 0
         if entry.closing is None:
             entry.closing = state
-        self._drop_if_done(entry)
+        if not entry.reserved:
+            self._drop(entry)
         return entry.standing()
 
     def expire(self, now_ns: int) -> tuple[Standing, ...]:
@@ -194,34 +196,33 @@ class Pool:
             return False
         return entry.open < entry.minimum
 
-    def settle(self, entry: Resting, size: int) -> Standing:
-        """Turn what was reserved into a fill."""
+    def settle(self, entry: Resting, size: int) -> bool:
+        """Turn what was reserved into a fill; return whether the ticket is done."""
         entry.reserved -= size
         entry.filled += size
-        self._drop_if_done(entry)
-        return entry.standing()
+        return not (entry.reserved or entry.open) and self._drop(entry)
 
-    def release(self, entry: Resting, size: int) -> Standing:
-        """Give back what was reserved: to the same place, or to nobody if the ticket was closed meanwhile."""
+    def release(self, entry: Resting, size: int) -> bool:
+        """Give back what was reserved: to the same place, or to nobody if the ticket was closed meanwhile.
+
+        Returns whether the ticket is done.
+        """
         entry.reserved -= size
         if entry.closing is None:
-            if not entry.open:
-                entry.open = size
-                self._list(entry)
-            else:
-                entry.open += size
             self.settled_at = None
-        self._drop_if_done(entry)
-        return entry.standing()
+            listed = entry.open > 0
+            entry.open += size
+            if not listed:
+                self._list(entry)
+        return not (entry.reserved or entry.open) and self._drop(entry)
 
-    def _drop_if_done(self, entry: Resting) -> None:
-        if entry.reserved or entry.open:
-            return
+    def _drop(self, entry: Resting) -> bool:
         del self.tickets[entry.order_id]
         for other_id in entry.blocked or ():
             other = self.tickets.get(other_id)
             if other is not None and other.blocked:
                 other.blocked.discard(entry.order_id)
+        return True
 
     def _list(self, entry: Resting) -> None:
         if entry.open:
@@ -246,10 +247,3 @@ class Pool:
                 expected=f"at most {self.grid.size(self._largest)}",
             )
         return units
-
-    def _mid(self, now_ns: int) -> int | None:
-        """Return the midpoint in half units if the market can be trusted, locked or not."""
-        bid, ask = self.nbbo.bid, self.nbbo.ask
-        if bid is None or ask is None or self.nbbo.status(now_ns) not in (NbboStatus.OK, NbboStatus.LOCKED):
-            return None
-        return bid + ask

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -63,7 +63,7 @@ class CrossingRules:
             raise SpecError(f"max_resting is {self.max_resting}", expected=f"from 1 to {POOL_TICKETS_MAX}")
 
 
-class Cross(msgspec.Struct, frozen=True):
+class Cross(msgspec.Struct, frozen=True, gc=False):
     """Terms of one cross: two tickets, one price, one size and the market they lean on.
 
     Parameters
@@ -86,10 +86,8 @@ class Cross(msgspec.Struct, frozen=True):
         Midpoint when each ticket arrived, half units; None if there was no usable market then.
     grid : Grid
         What the integers mean.
-    age_limit_ns : int
-        The age limit that was in force.
-    fee_bps : Decimal
-        What each side pays.
+    rules : CrossingRules
+        The rules in force: age limit, fee of each side.
 
     """
 
@@ -104,8 +102,7 @@ class Cross(msgspec.Struct, frozen=True):
     buy_arrival: int | None
     sell_arrival: int | None
     grid: Grid
-    age_limit_ns: int
-    fee_bps: Decimal
+    rules: CrossingRules
 
     @property
     def price(self) -> Decimal:
@@ -124,7 +121,7 @@ class Cross(msgspec.Struct, frozen=True):
         return 0 if nbbo.bid is None or nbbo.ask is None else nbbo.ask - nbbo.bid
 
 
-class Standing(NamedTuple):
+class Standing(msgspec.Struct, frozen=True, gc=False):
     """Where a ticket stands in the pool; quantities in size units, ``quantity = filled + reserved + open + closed``."""
 
     order_id: str
@@ -140,7 +137,7 @@ class Standing(NamedTuple):
     """Cancelled or expired."""
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What one event led to."""
 
     crosses: tuple[Cross, ...]

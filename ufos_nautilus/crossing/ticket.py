@@ -27,7 +27,7 @@ _SIDES: Final = get_args(Side)
 _NAMES: Final = ("order_id", "parent_id", "client_id", "desk_id", "strategy_tag", "beneficiary", "book")
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """An intent to trade.
 
     Parameters

@@ -123,9 +123,11 @@ def _stream(
         for part in chunk.lists:
             engine.add_data(part, validate=False, sort=False)
         engine.sort_data()
-        engine.run(start=chunk.start_ns if done == 0 else None, streaming=True)
+        try:
+            engine.run(start=chunk.start_ns if done == 0 else None, streaming=True)
+        finally:
+            raise_failure(components)
         engine.clear_data()
-        raise_failure(components)
         done += chunk.rows
         if progress:
             progress(chunk.rows, total)

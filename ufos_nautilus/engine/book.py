@@ -99,8 +99,8 @@ class Book(Guarded, Strategy):
     def submit_order_list(
         self, order_list: Any, position_id: Any = None, client_id: Any = None, params: Any = None
     ) -> None:
-        """Send a list of orders if the gate lets every one pass; else none is sent."""
-        if all([self._passes("submit", order) for order in order_list.orders]):
+        """Send a list of orders (of `order_factory.bracket`, say) if the gate lets every one pass; else none is sent."""
+        if all([self._passes("submit", order) for order in order_list]):
             super().submit_order_list(order_list, position_id, client_id, params)
 
     def modify_order(

@@ -66,7 +66,6 @@ def golden_figures(result: RunResult) -> dict[str, Any]:
         "digest": s["digest"],
         "order_list_hash": s["digests"]["orders"],
         "fill_list_hash": s["digests"]["fills"],
-        "data": ",".join(s["data"]),
         **{k: str(s[k]) for k in ("rows", "orders", "fills", "denied", "rejected")},
         **{f"net_pnl.{code}": v for code, v in s["net_pnl"].items()},
         **{f"max_inventory.{name}": v for name, v in s["max_inventory"].items()},

@@ -151,6 +151,7 @@ class Recorder(Guarded, DataActor):
         self.counts["fills"] += 1
 
     def _record_order(self, order: Any) -> None:
+        price = getattr(order, "price", None)  # market orders have none
         row = (
             order.ts_init,
             str(order.client_order_id),
@@ -159,7 +160,7 @@ class Recorder(Guarded, DataActor):
             SIDES[order.side],
             order.order_type.name,
             str(order.quantity),
-            str(order.price) if order.has_price else None,
+            None if price is None else str(price),
             order.status.name,
             str(order.filled_qty),
             str(order.avg_px) if order.avg_px is not None else None,
@@ -188,6 +189,8 @@ class Recorder(Guarded, DataActor):
 
     def _on_sample(self, _: Any) -> None:
         now = self.clock.timestamp_ns()
+        # The engine copies an account with its whole history at every read and every fill.
+        self.cache.purge_account_events(now, 0)
         for venue in self._venues:
             self._sample_account(now, venue)
         for (book, instrument), held in self.inventory.items():

@@ -38,6 +38,16 @@ InstrumentWriter = Callable[[Path, Sequence[InstrumentSpec]], object]
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes two imports the same; the id is a digest of the rest."""
+
+    id: str
+    format: str
+    sources: tuple[Source, ...]
+    options: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
     """What an import did.
 
@@ -105,41 +115,47 @@ def import_recording(
     if len(sources) > IMPORT_SOURCES_MAX:
         raise LimitExceededError(f"{len(sources):,} files in one import", expected=f"at most {IMPORT_SOURCES_MAX:,}")
     described = tuple(describe_source(path) for path in sources)
-    identity = dataset_id(fmt, described, options or {})
-    existed, is_new = root.exists(), not (root / MANIFEST_PATH).is_file()
-    Catalog.create(root)
-    try:
-        with locked(root):
+    identity = Identity(dataset_id(fmt, described, options or {}), fmt, described, options or {})
+    existed = root.exists()
+    with locked(root):
+        is_new = not (root / MANIFEST_PATH).is_file()
+        try:
+            catalog = Catalog.create(root)
             roll_back(root)
-            catalog = Catalog.open(root)
-            if (known := catalog.manifest.dataset(identity)) is not None:
-                return ImportReport(known, True, time.perf_counter() - started)
-            try:
-                staging = root / f"{STAGING_PREFIX}{identity}"
-                staging.mkdir()
-                dataset = _stage(catalog, staging, read(), (identity, fmt, described, options or {}), instrument_writer)
-                commit(root, staging, catalog.manifest, dataset)
-            except BaseException:
-                roll_back(root)
-                raise
-    except BaseException:
-        if is_new:
-            _remove_new(root, existed)
-        raise
-    return ImportReport(dataset, False, time.perf_counter() - started)
+            known = catalog.manifest.dataset(identity.id)
+            dataset = known or _import(catalog, read, identity, instrument_writer)
+        except BaseException:
+            if is_new:
+                _remove_new(root, existed)
+            raise
+    return ImportReport(dataset, known is not None, time.perf_counter() - started)
 
 
 def _remove_new(root: Path, existed: bool) -> None:
-    shutil.rmtree(root / "ufos", ignore_errors=True)
+    shutil.rmtree(root / "ufos")
     if not existed and not any(root.iterdir()):
         root.rmdir()
+
+
+def _import(
+    catalog: Catalog, read: Callable[[], Recording], identity: Identity, instrument_writer: InstrumentWriter | None
+) -> Dataset:
+    staging = catalog.root / f"{STAGING_PREFIX}{identity.id}"
+    try:
+        staging.mkdir()
+        dataset = _stage(catalog, staging, read(), identity, instrument_writer)
+        commit(catalog.root, staging, catalog.manifest, dataset)
+    except BaseException:
+        roll_back(catalog.root)
+        raise
+    return dataset
 
 
 def _stage(
     catalog: Catalog,
     staging: Path,
     recording: Recording,
-    identity: tuple[str, str, tuple[Source, ...], dict[str, str]],
+    identity: Identity,
     instrument_writer: InstrumentWriter | None,
 ) -> Dataset:
     known = catalog.instruments()
@@ -154,12 +170,11 @@ def _stage(
     _refuse_overlaps(catalog, tables)
     if instrument_writer is not None and new:
         instrument_writer(staging, new)
-    uid, fmt, sources, options = identity
     return Dataset(
-        id=uid,
-        format=fmt,
-        sources=sources,
-        options=options,
+        id=identity.id,
+        format=identity.format,
+        sources=identity.sources,
+        options=identity.options,
         instruments=tuple(s.to_dict() for s in specs.values()),
         tables=tuple(tables),
         defects=tuple(DefectEntry.of(d) for d in recording.defects),

@@ -95,16 +95,16 @@ class SingleMarketParams:
         check_fields(
             OWNER,
             self,
-            positive=("duration_s", "book_interval_s", "mid", "k"),
-            not_negative=("sigma", "A", "impact", "start_ns"),
-            counts=("levels", "spread_ticks", "level_lots", "trade_lots_min"),
+            positive=("duration_s", "book_interval_s", "mid", "k", "trade_lots_mean"),
+            not_negative=("sigma", "A", "impact"),
+            counts=("levels", "spread_ticks", "level_lots", "trade_lots_min", "start_ns"),
         )
         if self.book_interval_s < 1e-6:
             raise refusal(OWNER, "book_interval_s", self.book_interval_s, "a microsecond or more")
         if not self.trade_lots_min <= self.trade_lots_mean < math.inf:
             raise refusal(OWNER, "trade_lots_mean", self.trade_lots_mean, "at least trade_lots_min")
         check_events(OWNER, self.updates + 2.0 * self.A * self.duration_s)
-        step_of(OWNER, "lot_size", self.lot_size)
+        self.instrument()
         tick = float(step_of(OWNER, "tick_size", self.tick_size))
         variance = (self.sigma**2 + 2.0 * self.A * self.impact**2) * self.duration_s
         lowest = (self.levels + self.spread_ticks + 1) * tick + SAFE_DEVIATIONS * math.sqrt(variance)

@@ -23,15 +23,23 @@ def check_fields(
 ) -> None:
     """Raise `SpecError` for the first field that is out of range; `counts` are whole numbers from 1."""
     for name in positive:
-        if not 0.0 < getattr(params, name) < math.inf:
-            raise refusal(owner, name, getattr(params, name), "a finite number above zero")
+        _check(owner, params, name, (int, float), 0.0 < _number(params, name) < math.inf, "a finite number above zero")
     for name in not_negative:
-        if not 0.0 <= getattr(params, name) < math.inf:
-            raise refusal(owner, name, getattr(params, name), "a finite number, zero or more")
+        valid = 0.0 <= _number(params, name) < math.inf
+        _check(owner, params, name, (int, float), valid, "a finite number, zero or more")
     for name in counts:
-        value = getattr(params, name)
-        if not isinstance(value, int) or value < 1:
-            raise refusal(owner, name, value, "a whole number, 1 or more")
+        _check(owner, params, name, (int,), _number(params, name) >= 1, "a whole number, 1 or more")
+
+
+def _number(params: object, name: str) -> float:
+    value = getattr(params, name)
+    return value if isinstance(value, int | float) else math.nan
+
+
+def _check(owner: str, params: object, name: str, types: tuple[type, ...], valid: bool, expected: str) -> None:
+    value = getattr(params, name)
+    if not valid or not isinstance(value, types) or isinstance(value, bool):
+        raise refusal(owner, name, repr(value), expected)
 
 
 def check_events(owner: str, events: float) -> None:
@@ -53,7 +61,7 @@ def decimals_of(value: Decimal) -> int:
 def step_of(owner: str, name: str, text: str) -> Decimal:
     """Return a tick or lot size from its text; raise `SpecError` unless positive with at most 16 decimals."""
     try:
-        value = Decimal(text)
+        value = Decimal(text if isinstance(text, str) else "")
     except InvalidOperation:
         value = Decimal(0)
     if not value.is_finite() or value <= 0 or decimals_of(value) > 16:

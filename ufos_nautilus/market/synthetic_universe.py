@@ -92,8 +92,8 @@ class UniverseParams:
             OWNER,
             self,
             positive=("duration_s", "step_s", "price_low", "price_high"),
-            not_negative=("market_sigma", "sector_sigma", "own_sigma", "trades_per_s", "reach_ticks", "start_ns"),
-            counts=("instruments", "sectors", "quote_lots"),
+            not_negative=("market_sigma", "sector_sigma", "own_sigma", "trades_per_s", "reach_ticks"),
+            counts=("instruments", "sectors", "quote_lots", "start_ns"),
         )
         if self.instruments > SYNTHETIC_INSTRUMENTS_MAX:
             raise LimitExceededError(

@@ -86,6 +86,12 @@ def stamp(ns: int) -> str:
     return f"{moment:%Y-%m-%dT%H-%M-%S}-{rest:09d}Z"
 
 
+def timestamp(ns: int) -> str:
+    """Return `ns` (UNIX nanoseconds) as ISO 8601 text with nanoseconds: ``2023-11-14T22:13:20.000000000Z``."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
 def folder_name(identifier: str) -> str:
     """Return the directory of an instrument id or bar type, as the engine names it (without slashes).
 

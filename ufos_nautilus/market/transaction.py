@@ -47,30 +47,33 @@ def locked(root: Path, wait_s: float = CATALOG_LOCK_WAIT_S) -> Iterator[None]:
         Another process held it for longer than `wait_s`.
 
     """
-    path = root / _LOCK
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    deadline = time.monotonic() + wait_s
+    while (descriptor := _try_lock(root / _LOCK)) is None:
+        if time.monotonic() >= deadline:
+            raise DataError(
+                f"another import into {root} is running",
+                expected=f"the catalog to be free within {wait_s:g} s",
+                next_step="wait for it to end, then run the command again",
+            )
+        time.sleep(_LOCK_POLL_S)
     try:
-        deadline = time.monotonic() + wait_s
-        while not _try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                raise DataError(
-                    f"another import into {root} is running",
-                    expected=f"the catalog to be free within {wait_s:g} s",
-                    next_step="wait for it to end, then run the command again",
-                )
-            time.sleep(_LOCK_POLL_S)
         yield
     finally:
         os.close(descriptor)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(path: Path) -> int | None:
+    """Open and lock the file; None where another process holds it or has just removed it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        if os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(descriptor)
+    return None
 
 
 def recover(root: Path) -> None:

@@ -1,18 +1,16 @@
 """Gueant, Lehalle and Fernandez-Tapia (Mathematics and Financial Economics 7, 2013): the stationary quotes."""
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
 from ufos_nautilus.errors import SpecError
-from ufos_nautilus.limits import QUOTER_BOUND_LOTS_MAX, QUOTER_TABLES_CACHED_MAX
+from ufos_nautilus.limits import QUOTER_BOUND_LOTS_MAX
 from ufos_nautilus.pricing.quoter import Depths, bad_arguments, check_not_negative, check_positive, fill_risk_depth
+from ufos_nautilus.pricing.sigma_grid import SigmaGrid
 from ufos_nautilus.pricing.tridiagonal import ground_state_log_ratios
 
 INF: Final = math.inf
-LEVEL_MAX: Final = 2_000
-"""Volatility steps either side of the reference; beyond them the outermost table is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,9 +138,8 @@ class GlftClosedForm:
 class Glft:
     """The stationary quotes from the ground state of M, as a table by inventory.
 
-    Tables are kept for volatilities on a geometric grid and built on first use; between grid points the table is
-    scaled in proportion to sigma, which is exact to first order, so depths move smoothly with sigma. Between whole
-    lots the table is interpolated. The result depends on the arguments only, never on what was asked before.
+    Tables stand on a grid of volatilities (`SigmaGrid`) and are interpolated in between, so depths are continuous in
+    sigma; between whole lots they are interpolated too.
 
     Parameters
     ----------
@@ -160,78 +157,40 @@ class Glft:
 
     """
 
-    __slots__ = (
-        "_base",
-        "_high",
-        "_inverse_center",
-        "_low",
-        "_skew",
-        "_tables",
-        "bound_lots",
-        "params",
-        "ratio",
-        "reference",
-    )
+    __slots__ = ("_base", "_grid", "bound_lots", "params")
 
     def __init__(self, params: GlftParams, sigma_reference: float = 1.0, sigma_ratio: float = 1.05) -> None:
-        check_positive("glft", sigma_reference=sigma_reference)
-        if not 1.0 < sigma_ratio <= 2.0:
-            raise SpecError(f"glft: sigma ratio is {sigma_ratio}", expected="above 1, at most 2")
         self.params = params
         self.bound_lots = params.bound_lots
-        self.reference = sigma_reference
-        self.ratio = sigma_ratio
         self._base = params.base_depth
-        self._tables: OrderedDict[int, list[float]] = OrderedDict()
-        self._inverse_center = self._low = self._high = 0.0
-        self._skew: list[float] = []
-        self._select(sigma_reference)
-
-    def _select(self, sigma: float) -> None:
-        step = math.log(self.ratio)
-        level = round(math.log(sigma / self.reference) / step) if sigma > 0.0 else -LEVEL_MAX
-        level = max(-LEVEL_MAX, min(LEVEL_MAX, level))
-        center = self.reference * math.exp(level * step)
-        table = self._tables.get(level)
-        if table is None:
-            table = stationary_skew(self.params, center)
-            self._tables[level] = table
-            if len(self._tables) > QUOTER_TABLES_CACHED_MAX:
-                self._tables.popitem(last=False)
-        else:
-            self._tables.move_to_end(level)
-        half = math.exp(0.5 * step)
-        self._skew = table
-        # with a drift the skew is not proportional to sigma: the table is then used as it is
-        self._inverse_center = 0.0 if self.params.drift else 1.0 / center
-        self._low = 0.0 if level == -LEVEL_MAX else center / half
-        self._high = INF if level == LEVEL_MAX else center * half
+        self._grid = SigmaGrid(lambda sigma: stationary_skew(params, sigma), sigma_reference, sigma_ratio)
 
     def quote(self, inventory_lots: float, sigma: float, time_left_s: float) -> Depths:
         """Return the depths; the time left is ignored (see `Quoter.quote`)."""
-        if not self._low <= sigma < self._high:
+        grid = self._grid
+        if not grid.low <= sigma < grid.high:
             if not 0.0 <= sigma < INF:
                 raise bad_arguments("glft", inventory_lots, sigma, time_left_s)
-            self._select(sigma)
+            grid.select(sigma)
+        weight = (sigma - grid.low) * grid.inverse_width
+        if weight > 1.0:  # beyond the last volatility of the grid
+            weight = 1.0
         bound = self.bound_lots
-        skew = self._skew
-        scale = sigma * self._inverse_center or 1.0
-        base = self._base
-        if inventory_lots >= bound:
-            if inventory_lots == INF:
-                raise bad_arguments("glft", inventory_lots, sigma, time_left_s)
-            return Depths(None, base - skew[-1] * scale)
-        if inventory_lots <= -bound:
-            if inventory_lots == -INF:
-                raise bad_arguments("glft", inventory_lots, sigma, time_left_s)
-            return Depths(base + skew[0] * scale, None)
-        if inventory_lots != inventory_lots:
-            raise bad_arguments("glft", inventory_lots, sigma, time_left_s)
-        place = inventory_lots + bound
-        index = int(place)
-        bid, ask = skew[index], skew[index - 1 if index else 0]
-        part = place - index
-        if part:
-            bid += part * (skew[min(index + 1, 2 * bound - 1)] - bid)
-            ask += part * (skew[index] - ask)
-        return Depths(base + bid * scale, base - ask * scale)
+        lower, upper = grid.lower, grid.upper
+        if -bound < inventory_lots < bound:
+            place = inventory_lots + bound
+            index = int(place)
+            part = place - index
+            bid = lower[index] + weight * (upper[index] - lower[index])
+            before = index - 1 if index else 0
+            ask = lower[before] + weight * (upper[before] - lower[before])
+            if part:
+                after = index + 1 if index + 1 < 2 * bound else index
+                following = lower[after] + weight * (upper[after] - lower[after])
+                bid, ask = bid + part * (following - bid), ask + part * (bid - ask)
+            return Depths(self._base + bid, self._base - ask)
+        if bound <= inventory_lots < INF:
+            return Depths(None, self._base - (lower[-1] + weight * (upper[-1] - lower[-1])))
+        if -INF < inventory_lots <= -bound:
+            return Depths(self._base + lower[0] + weight * (upper[0] - lower[0]), None)
+        raise bad_arguments("glft", inventory_lots, sigma, time_left_s)

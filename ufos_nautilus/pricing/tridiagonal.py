@@ -14,6 +14,9 @@ from ufos_nautilus.limits import EXACT_QUOTER_STEPS_MAX
 ITERATIONS_MAX = 200
 """Newton or bisection steps before the ground state is given up; about ten are normal."""
 
+TERMS_MAX = 100
+"""Terms of a Taylor series whose argument is at most one; about twenty are needed."""
+
 
 class _TooLarge(Exception):
     """The trial eigenvalue is not below the smallest one."""
@@ -105,15 +108,10 @@ def ground_state_log_ratios(diag: Sequence[float], down: Sequence[float], up: Se
     return [-math.log(r) if i >= middle else math.log(r) for i, r in enumerate(best)]
 
 
-def decay_steps(diag: Sequence[float], duration: float) -> int:
-    """Return how many steps `decay` takes for `duration`; its cost is this times the length of the vector."""
-    return max(1, math.ceil((max(diag) - min(diag)) * duration))
-
-
-def decay(
+def decay_log_scale(
     diag: Sequence[float], down: Sequence[float], up: Sequence[float], vector: Sequence[float], duration: float
-) -> list[float]:
-    """Return exp(-M duration) vector up to a positive factor, scaled to a largest component of 1.
+) -> tuple[list[float], float]:
+    """Return exp(-M duration) vector as a vector with a largest component of 1 and the logarithm of its scale.
 
     The diagonal is shifted so that all terms of the Taylor series are positive (uniformisation): no cancellation,
     so small components keep their relative accuracy.
@@ -129,7 +127,8 @@ def decay(
 
     Returns
     -------
-    list of float, length n
+    tuple of (list of float, length n; float)
+        The vector is ``exp(scale) * list``.
 
     Raises
     ------
@@ -137,26 +136,46 @@ def decay(
         When the steps needed exceed `limits.EXACT_QUOTER_STEPS_MAX`.
 
     """
-    steps = decay_steps(diag, duration)
-    if steps > EXACT_QUOTER_STEPS_MAX:
+    wanted = max(1.0, (max(diag) - min(diag) + max(down) + max(up)) * duration)
+    if not wanted <= EXACT_QUOTER_STEPS_MAX:
         raise LimitExceededError(
-            f"the exact solution needs {steps:,} steps",
+            f"the exact solution needs {wanted:,.0f} steps",
             expected=f"at most {EXACT_QUOTER_STEPS_MAX:,}",
             next_step="lower the inventory bound or the horizon, or use the stationary quoter",
         )
+    steps = math.ceil(wanted)
     h = duration / steps
     top = max(diag)
-    size = len(diag)
-    rows = [((top - diag[i]) * h, down[i] * h if i else 0.0, up[i] * h if i < size - 1 else 0.0) for i in range(size)]
+    stay = [(top - d) * h for d in diag]
+    left = [0.0, *(x * h for x in down[1:])]
+    right = [*(x * h for x in up[:-1]), 0.0]
     v = [float(x) for x in vector]
+    log_scale = 0.0
     for _ in range(steps):
-        term, total = v, v[:]
-        for n in range(1, 400):
-            padded = [0.0, *term, 0.0]
-            term = [(a * padded[i + 1] + b * padded[i] + c * padded[i + 2]) / n for i, (a, b, c) in enumerate(rows)]
+        term, total = v, v
+        for n in range(1, TERMS_MAX):
+            below, above = [0.0, *term[:-1]], [*term[1:], 0.0]
+            term = [
+                (a * x + b * y + c * z) / n
+                for a, x, b, y, c, z in zip(stay, term, left, below, right, above, strict=True)
+            ]
             total = [x + y for x, y in zip(total, term, strict=True)]
             if all(y <= 1e-17 * x for x, y in zip(total, term, strict=True)):
                 break
-        scale = 1.0 / max(total)
-        v = [x * scale for x in total]
-    return v
+        largest = max(total)
+        log_scale += math.log(largest) - top * h
+        v = [x / largest for x in total]
+        if min(v) <= 0.0:
+            raise RunFailedError(
+                "the exact solution is smaller than a float can hold at the inventory bound",
+                expected="a bound within reach of the maker's risk aversion",
+                next_step="lower the inventory bound, or use the stationary quoter",
+            )
+    return v, log_scale
+
+
+def decay(
+    diag: Sequence[float], down: Sequence[float], up: Sequence[float], vector: Sequence[float], duration: float
+) -> list[float]:
+    """Return `decay_log_scale` without the scale, for where ratios are all that matters."""
+    return decay_log_scale(diag, down, up, vector, duration)[0]

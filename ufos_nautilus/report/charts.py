@@ -40,7 +40,9 @@ def line(
     }
 
 
-def markers(frame: pl.DataFrame, value: str, name: str, color: str, symbol: str, **more: Any) -> dict[str, Any]:
+def markers(
+    frame: pl.DataFrame, value: str, name: str, color: str, symbol: str, size: int = 9, **more: Any
+) -> dict[str, Any]:
     """Return a marker trace of column `value` over column ``ts``; an ``-open`` symbol is drawn as an outline."""
     thinned = thin(frame, value)
     outlined = symbol.endswith("-open")
@@ -53,7 +55,7 @@ def markers(frame: pl.DataFrame, value: str, name: str, color: str, symbol: str,
         "marker": {
             "color": color,
             "symbol": symbol,
-            "size": 9,
+            "size": size,
             "line": {"width": 1.5 if outlined else 0.75, "color": color if outlined else "--card"},
         },
         **more,
@@ -63,12 +65,13 @@ def markers(frame: pl.DataFrame, value: str, name: str, color: str, symbol: str,
 def fill_markers(fills: pl.DataFrame, value: str = "price", **more: Any) -> list[dict[str, Any]]:
     """Return up to four traces: buys point up, sells down; maker fills are solid, taker fills outlined."""
     traces = []
+    size = next((size for most, size in ((100, 10), (400, 8)) if fills.height <= most), 6)
     for side, color, shape in (("BUY", "--buy", "triangle-up"), ("SELL", "--sell", "triangle-down")):
         for liquidity, suffix in (("MAKER", ""), ("TAKER", "-open")):
             own = fills.filter((pl.col("side") == side) & (pl.col("liquidity") == liquidity))
             if own.height:
                 name = f"{side.lower()}, {liquidity.lower()}"
-                traces.append(markers(own, value, name, color, shape + suffix, **more))
+                traces.append(markers(own, value, name, color, shape + suffix, size, **more))
     return traces
 
 
@@ -80,8 +83,11 @@ def bars(frame: pl.DataFrame, x: str, y: str, name: str, color: str, **more: Any
     }  # fmt: skip
 
 
-def time_axis(**more: Any) -> dict[str, Any]:
-    """Return a time axis in UTC."""
+def time_axis(span_ns: tuple[int, int] | None = None, **more: Any) -> dict[str, Any]:
+    """Return a time axis in UTC over `span_ns` (UNIX nanoseconds), so that charts of one run stand in line."""
+    if span_ns and span_ns[1] > span_ns[0]:
+        edge = (span_ns[1] - span_ns[0]) // 100
+        more["range"] = [(span_ns[0] - edge) / 1e6, (span_ns[1] + edge) / 1e6]
     return {"type": "date", **more}
 
 
@@ -90,10 +96,12 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     return {"title": {"text": escape(title)}, **more}
 
 
-def stacked(upper: dict[str, Any], lower: dict[str, Any], share: float = 0.62) -> dict[str, Any]:
+def stacked(
+    span_ns: tuple[int, int] | None, upper: dict[str, Any], lower: dict[str, Any], share: float = 0.62
+) -> dict[str, Any]:
     """Return a layout of two plots over one time axis; the upper takes `share` of the height."""
     return {
-        "xaxis": time_axis(anchor="y2"),
+        "xaxis": time_axis(span_ns, anchor="y2"),
         "yaxis": {**upper, "domain": [1 - share + 0.04, 1]},
         "yaxis2": {**lower, "domain": [0, 1 - share - 0.04]},
     }

@@ -13,12 +13,13 @@ Tone = Literal["", "good", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class KeyFigure:
-    """A headline number: its label, its value, a second line, and whether it is good or bad news."""
+    """A headline number: its label, its value and unit, a second line, and whether it is good or bad news."""
 
     label: str
     value: str
     note: str = ""
     tone: Tone = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +109,28 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], t
 
 
 def amount(value: Decimal | None, unit: str = "", *, signed: bool = False) -> str:
-    """Return money or a quantity for reading: thousands apart, two decimals or as many as five digits need."""
+    """Return money or a quantity for reading: thousands apart, rounded to two decimals or to five digits."""
     if value is None:
         return "n/a"
-    places = 2 if value == 0 else min(max(2, 4 - value.adjusted()), 8)
+    places = _places(value)
     rounded = value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_EVEN)
-    text = f"{rounded:+,f}" if signed and rounded != 0 else f"{abs(rounded) if rounded == 0 else rounded:,f}"
-    return f"{text} {unit}".rstrip()
+    if rounded == 0:
+        return f"0.00 {unit}".rstrip()
+    whole, _, decimals = (f"{rounded:+,f}" if signed else f"{rounded:,f}").partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')} {unit}".rstrip()
+
+
+def amounts(values: Sequence[Decimal | None], *, signed: bool = False) -> list[str]:
+    """Return a column of amounts of one unit, all with the decimals that its largest needs."""
+    places = _places(max((abs(v) for v in values if v is not None), default=Decimal(0)))
+    unit = Decimal(1).scaleb(-places)
+    rounded = [None if v is None else v.quantize(unit, ROUND_HALF_EVEN) for v in values]
+    return ["n/a" if v is None else f"{v:+,f}" if signed and v else f"{v if v else abs(v):,f}" for v in rounded]
+
+
+def _places(value: Decimal) -> int:
+    """Return the decimals that show five digits, two at least and eight at most."""
+    return min(max(2, 4 - value.adjusted()), 8) if value else 2
 
 
 def quantity(value: Decimal | None) -> str:

@@ -42,12 +42,16 @@ def _role(note: Note) -> str:
 
 def _key_figures(part: KeyFigures) -> str:
     items = "".join(
-        f'<div><dt>{escape(f.label)}</dt><dd class="value {f.tone}">{escape(f.value)}</dd>'
+        f'<div><dt>{escape(f.label)}</dt><dd class="value {f.tone}">{escape(f.value)}{_unit(f.unit)}</dd>'
         + (f'<dd class="about">{escape(f.note)}</dd>' if f.note else "")
         + "</div>"
         for f in part.figures
     )
     return f'<dl class="figures{" quiet" if part.quiet else ""}">{items}</dl>'
+
+
+def _unit(unit: str) -> str:
+    return f' <span class="unit">{escape(unit)}</span>' if unit else ""
 
 
 def _chart(part: Chart, name: str) -> str:

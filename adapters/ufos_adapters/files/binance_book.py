@@ -1,70 +1,22 @@
 """Builds the book of a raw Binance recording: joins the snapshot to the updates and turns both into delta rows."""
 
-from collections.abc import Iterator
+from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import Final, Literal
 
-import polars as pl
-
 from ufos_adapters.files.binance_lines import Depth, Levels, Snapshot
-from ufos_nautilus.errors import LimitExceededError
+from ufos_adapters.files.binance_rows import ADD, CLEAR, DELETE, SELL, UPDATE, DeltaRows
 from ufos_nautilus.limits import DEPTH_BUFFER_MESSAGES_MAX
-from ufos_nautilus.market.tables import F_LAST, F_SNAPSHOT, decimal_column, utc_ns
+from ufos_nautilus.market.tables import F_SNAPSHOT
 
 GapRule = Literal["error", "resync"]
 
 _ZEROS: Final = frozenset(["0", "0.", *("0." + "0" * n for n in range(1, 19))])
-_ADD, _UPDATE, _DELETE, _SELL, _CLEAR = 0, 1, 2, 3, 6
-_ACTIONS: Final = pl.Series(["ADD", "UPDATE", "DELETE"] * 2 + ["CLEAR"])
-_SIDES: Final = pl.Series(["BUY"] * 3 + ["SELL"] * 3 + ["NO_ORDER_SIDE"])
 _HEAP_SLACK: Final = 4_096
 
 
-class SequenceGap(Exception):
+class SequenceGapError(Exception):
     """An update is missing; carries what was expected and what came."""
-
-
-class DeltaRows:
-    """Columns of delta rows, collected as texts and integers and converted in bulk."""
-
-    def __init__(self) -> None:
-        self.prices: list[str] = []
-        self.sizes: list[str] = []
-        self.codes: list[int] = []
-        self.flags: list[int] = []
-        self.sequences: list[int] = []
-        self.event_ns: list[int] = []
-        self.init_ns: list[int] = []
-
-    def close_event(self, sequence: int, event_ns: int, init_ns: int, flag: int = 0) -> None:
-        """Give the rows added since the last event their times and flags."""
-        rows = len(self.prices) - len(self.flags)
-        if rows == 0:
-            return
-        self.flags += [flag] * (rows - 1)
-        self.flags.append(flag | F_LAST)
-        self.sequences += [sequence] * rows
-        self.event_ns += [event_ns] * rows
-        self.init_ns += [init_ns] * rows
-
-    def take(self) -> pl.DataFrame:
-        """Return the rows as a frame and start anew."""
-        codes = pl.Series(self.codes, dtype=pl.UInt32)
-        frame = pl.DataFrame(
-            {
-                "action": _ACTIONS.gather(codes),
-                "side": _SIDES.gather(codes),
-                "price": decimal_column(self.prices, "price"),
-                "size": decimal_column(self.sizes, "size"),
-                "order_id": pl.zeros(len(codes), pl.UInt64, eager=True),
-                "flags": pl.Series(self.flags, dtype=pl.UInt8),
-                "sequence": pl.Series(self.sequences, dtype=pl.UInt64),
-                "ts_event": utc_ns(self.event_ns),
-                "ts_init": utc_ns(self.init_ns),
-            }
-        )
-        self.__init__()
-        return frame
 
 
 class _Side:
@@ -94,7 +46,8 @@ class _Side:
     def apply(self, changes: Levels, rows: DeltaRows, base: int) -> int:
         """Add the rows of one message's side; returns how many deletes of unknown levels were left out."""
         levels, heap, sign = self.levels, self._heap, self.sign
-        prices, sizes, codes = rows.prices, rows.sizes, rows.codes
+        price_of, size_of, code_of = rows.prices.append, rows.sizes.append, rows.codes.append
+        add, update, delete = base + ADD, base + UPDATE, base + DELETE
         unknown = 0
         for price, size in changes:
             key = float(price)
@@ -103,15 +56,15 @@ class _Side:
                     unknown += 1
                     continue
                 levels.remove(key)
-                codes.append(base + _DELETE)
+                code_of(delete)
             elif key in levels:
-                codes.append(base + _UPDATE)
+                code_of(update)
             else:
                 levels.add(key)
                 heappush(heap, sign * key)
-                codes.append(base + _ADD)
-            prices.append(price)
-            sizes.append(size)
+                code_of(add)
+            price_of(price)
+            size_of(size)
         if len(heap) > 2 * len(levels) + _HEAP_SLACK:
             self.replace(levels)
         return unknown
@@ -120,18 +73,15 @@ class _Side:
 class BookJoin:
     """Keeps depth updates until a snapshot fits them, then applies them in sequence.
 
-    Parameters
-    ----------
-    futures : bool
-        The sequence rule: `pu` on futures, `U` on spot.
-
+    Futures chain their updates by `pu`, the id of the update before; spot numbers them without holes from `U` to `u`.
     """
 
-    def __init__(self, *, futures: bool) -> None:
-        self.futures = futures
+    def __init__(self) -> None:
         self.rows = DeltaRows()
         self.synced = False
-        self.buffered: list[tuple[Depth, int]] = []
+        self.waiting = 0
+        self._buffered: deque[tuple[Depth, int]] = deque(maxlen=DEPTH_BUFFER_MESSAGES_MAX)
+        self._fresh_snapshot = False
         self.applied = self.unknown_deletes = self.duplicates = self.crossed = self.extra_snapshots = 0
         self.stale_snapshots = 0
         self._last = -1
@@ -142,24 +92,22 @@ class BookJoin:
 
         Raises
         ------
-        SequenceGap
+        SequenceGapError
             Updates between the last one and this one are missing.
 
         """
         if not self.synced:
-            if len(self.buffered) >= DEPTH_BUFFER_MESSAGES_MAX:
-                raise LimitExceededError(
-                    f"{DEPTH_BUFFER_MESSAGES_MAX:,} depth updates without a depth snapshot that fits them",
-                    expected="a snapshot within that many updates",
-                )
-            self.buffered.append((message, event_ns))
+            self.waiting += 1
+            self._buffered.append((message, event_ns))
             return
         if message.u <= self._last:
-            self.duplicates += 1
+            # Until the first update after a snapshot these are what the snapshot already has, not repeats.
+            self.duplicates += not self._fresh_snapshot
             return
         self._check(message)
+        self._fresh_snapshot = False
         self.unknown_deletes += self._bids.apply(message.b, self.rows, 0)
-        self.unknown_deletes += self._asks.apply(message.a, self.rows, _SELL)
+        self.unknown_deletes += self._asks.apply(message.a, self.rows, SELL)
         self._end_event(message.u, event_ns, init_ns)
 
     def on_snapshot(self, snapshot: Snapshot, event_ns: int, init_ns: int) -> None:
@@ -167,7 +115,7 @@ class BookJoin:
 
         Raises
         ------
-        SequenceGap
+        SequenceGapError
             Among the updates kept one is missing.
 
         """
@@ -175,7 +123,7 @@ class BookJoin:
             self.extra_snapshots += 1
             return
         start = snapshot.lastUpdateId
-        fresh = [(m, ns) for m, ns in self.buffered if (m.u >= start if self.futures else m.u > start)]
+        fresh = [(m, ns) for m, ns in self._buffered if m.u > start or (m.u == start and m.pu >= 0)]
         if fresh and self._missing(fresh[0][0], start):
             self.stale_snapshots += 1
             return
@@ -187,8 +135,9 @@ class BookJoin:
             self._merge(bids, message.b)
             self._merge(asks, message.a)
             self._last, event_ns = message.u, max(event_ns, update_ns)
-        self.buffered.clear()
-        self.synced = True
+        self._buffered.clear()
+        self.waiting = 0
+        self.synced = self._fresh_snapshot = True
         self._start_book(bids, asks, (event_ns, init_ns))
 
     def lose_sync(self, event_ns: int, init_ns: int) -> None:
@@ -196,7 +145,7 @@ class BookJoin:
         self.synced = False
         self._bids.replace(set())
         self._asks.replace(set())
-        self._add("0", "0", _CLEAR)
+        self._add("0", "0", CLEAR)
         self.rows.close_event(max(self._last, 0), event_ns, init_ns)
 
     def _start_book(
@@ -204,11 +153,11 @@ class BookJoin:
     ) -> None:
         self._bids.replace(set(bids))
         self._asks.replace(set(asks))
-        self._add("0", "0", _CLEAR)
+        self._add("0", "0", CLEAR)
         for price, size in (bids[p] for p in sorted(bids, reverse=True)):
-            self._add(price, size, _ADD)
+            self._add(price, size, ADD)
         for price, size in (asks[p] for p in sorted(asks)):
-            self._add(price, size, _SELL + _ADD)
+            self._add(price, size, SELL + ADD)
         self._end_event(self._last, *times, F_SNAPSHOT)
 
     def _add(self, price: str, size: str, code: int) -> None:
@@ -234,15 +183,9 @@ class BookJoin:
 
     def _missing(self, message: Depth, last: int) -> bool:
         # `pu` may lie before `last`: then the message covers what the snapshot already has, and nothing is missing.
-        return message.pu > last if self.futures else last + 1 < message.U
+        return (message.pu > last) if message.pu >= 0 else (last + 1 < message.U)
 
     def _check(self, message: Depth) -> None:
         if self._missing(message, self._last):
-            came = f"pu {message.pu}" if self.futures else f"U {message.U}"
-            raise SequenceGap(f"after update {self._last} came {came} to u {message.u}")
-
-
-def frames(rows: DeltaRows, batch_rows: int) -> Iterator[pl.DataFrame]:
-    """Yield the collected rows once there are `batch_rows`."""
-    if len(rows.prices) >= batch_rows:
-        yield rows.take()
+            came = f"pu {message.pu}" if message.pu >= 0 else f"U {message.U}"
+            raise SequenceGapError(f"after update {self._last} came {came} to u {message.u}")

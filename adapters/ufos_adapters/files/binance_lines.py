@@ -4,9 +4,8 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Sequence
-from enum import IntEnum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -20,16 +19,6 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _STAMP_DIGITS: Final = 19
 _DEPTH_STREAM: Final = re.compile(rb"depth(@\d+ms)?")
 _STREAM_SEARCH_BYTES: Final = 160
-
-
-class Kind(IntEnum):
-    """What a line holds."""
-
-    DEPTH = 0
-    TRADE = 1
-    TICKER = 2
-    SNAPSHOT = 3
-    OTHER = 4
 
 
 class Depth(msgspec.Struct, gc=False):
@@ -100,23 +89,15 @@ class _AnyLine(msgspec.Struct, gc=False):
     lastUpdateId: int = -1
 
 
-Message = Depth | Trade | Ticker | Snapshot | None
-
-
-class Line(NamedTuple):
-    """One decoded line; `message` is None for kinds that are not imported."""
-
-    number: int
-    received_ns: int
-    kind: Kind
-    message: Message
-
-
 _decode_depth = msgspec.json.Decoder(_DepthLine).decode
 _decode_trade = msgspec.json.Decoder(_TradeLine).decode
 _decode_ticker = msgspec.json.Decoder(_TickerLine).decode
 _decode_snapshot = msgspec.json.Decoder(Snapshot).decode
 _decode_any = msgspec.json.Decoder(_AnyLine).decode
+
+Message = Depth | Trade | Ticker | Snapshot | None
+Line = tuple[int, int, Message]
+"""Line number, receive time in UNIX nanoseconds, and the message; None for streams that are not imported."""
 
 
 def order_by_time(paths: Sequence[Path]) -> list[Path]:
@@ -158,9 +139,12 @@ def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
                         expected="one message a line",
                         next_step="check that the file is a binance-raw recording",
                     )
-                if line[_STAMP_DIGITS : _STAMP_DIGITS + 1] != b" " or not line[:_STAMP_DIGITS].isdigit():
+                stamp = line[:_STAMP_DIGITS]
+                if line[_STAMP_DIGITS : _STAMP_DIGITS + 1] != b" " or not stamp.isdigit():
+                    if not line.strip():
+                        continue
                     raise bad_line(path, number, f"it begins with {line[:40]!r}")
-                yield number, int(line[:_STAMP_DIGITS]), line[_STAMP_DIGITS + 1 :]
+                yield number, int(stamp), line[_STAMP_DIGITS + 1 :]
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(
             f"{path.name} is a truncated or damaged gzip file: {error} (after line {number})",
@@ -191,40 +175,48 @@ def lines(path: Path) -> Iterator[Line]:
         See `raw_lines`; also where the JSON is not what its stream says.
 
     """
-    kinds: dict[bytes, Kind] = {}
-    for number, received_ns, body in raw_lines(path):
-        try:
+    kinds: dict[bytes, str] = {}
+    number = 0
+    try:
+        for number, received_ns, body in raw_lines(path):
             # The stream's name comes first on the wire; finding it costs less than decoding it.
             at = body.find(b"@", 0, _STREAM_SEARCH_BYTES)
             name = body[at + 1 : body.find(b'"', at)] if at > 0 else b""
-            kind = kinds.get(name)
-            if kind is None:
-                kind = _kind_of(name, body)
-                if name:
-                    kinds[name] = kind
-            if kind == Kind.TICKER:
-                message: Message = _decode_ticker(body).data
-            elif kind == Kind.DEPTH:
-                message = _decode_depth(body).data
-            elif kind == Kind.TRADE:
-                message = _decode_trade(body).data
-            elif kind == Kind.SNAPSHOT:
-                message = _decode_snapshot(body)
+            kind = kinds.get(name) or _kind_of(name, body, kinds)
+            if kind == "ticker":
+                yield number, received_ns, _decode_ticker(body).data
+            elif kind == "depth":
+                yield number, received_ns, _decode_depth(body).data
+            elif kind == "trade":
+                yield number, received_ns, _decode_trade(body).data
+            elif kind == "snapshot":
+                yield number, received_ns, _decode_snapshot(body)
             else:
-                message = None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise bad_line(path, number, str(error)) from error
-        yield Line(number, received_ns, kind, message)
+                yield number, received_ns, None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise bad_line(path, number, str(error)) from error
 
 
-def _kind_of(name: bytes, body: bytes) -> Kind:
+def _kind_of(name: bytes, body: bytes, kinds: dict[bytes, str]) -> str:
+    stream = name
     if not name:
         line = _decode_any(body)
         if line.lastUpdateId >= 0:
-            return Kind.SNAPSHOT
-        name = line.stream.partition("@")[2].encode()
-    if name == b"trade":
-        return Kind.TRADE
-    if name == b"bookTicker":
-        return Kind.TICKER
-    return Kind.DEPTH if _DEPTH_STREAM.fullmatch(name) else Kind.OTHER
+            return "snapshot"
+        stream = line.stream.partition("@")[2].encode()
+    kind = {b"trade": "trade", b"bookTicker": "ticker"}.get(stream, "other")
+    if _DEPTH_STREAM.fullmatch(stream):
+        kind = "depth"
+    if name:
+        kinds[name] = kind
+    return kind
+
+
+def locate(paths: Sequence[Path], text: str) -> DataError:
+    """Return the error for a price or size that is no number, with its line."""
+    quoted = f'"{text}"'.encode()
+    for path in paths:
+        for number, _, body in raw_lines(path):
+            if quoted in body:
+                return bad_line(path, number, f"{text!r} is no price or size")
+    return DataError(f"{text!r} is no price or size", expected="a decimal number of zero or more")

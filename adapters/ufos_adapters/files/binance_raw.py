@@ -1,24 +1,46 @@
 """Reads raw Binance recordings (spot, USD-M and coin-M perpetuals) into deltas, trades and quotes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, cast
 
-import polars as pl
-
-from ufos_adapters.files.binance_book import BookJoin, GapRule, SequenceGap
-from ufos_adapters.files.binance_lines import Depth, Line, Snapshot, Ticker, Trade, lines, order_by_time
-from ufos_adapters.files.binance_survey import Survey, survey
+from ufos_adapters.files.binance_book import BookJoin, GapRule, SequenceGapError
+from ufos_adapters.files.binance_lines import (
+    Depth,
+    Message,
+    Snapshot,
+    Ticker,
+    Trade,
+    bad_line,
+    lines,
+    locate,
+    order_by_time,
+)
+from ufos_adapters.files.binance_market import NS_PER_MS, clock_shift_ns, given_steps, instrument, market_of
+from ufos_adapters.files.binance_rows import BadNumberError, QuoteRows, Store, TradeRows
 from ufos_nautilus.errors import DataError, SpecError
 from ufos_nautilus.limits import DEFECT_EXAMPLES_MAX
-from ufos_nautilus.market.recording import Batch, Defect, ReadOptions, Recording, TableKind
-from ufos_nautilus.market.tables import decimal_column, utc_ns
+from ufos_nautilus.market.recording import Batch, Defect, ReadOptions, Recording
 
-_MS: Final = 1_000_000
 _BATCH_ROWS: Final = 100_000
-_PROGRESS_LINES: Final = 10_000
+_STEP_LINES: Final = 2_048
 _BACK_STEP_NS_MAX: Final = 1_000_000_000
 _OPTIONS: Final = {"gaps": ("error", "resync")}
+_ACTIONS: Final = {
+    "clock_shift": "repaired: {} ms added to every receive time",
+    "crossed_book": "kept",
+    "duplicate_depth": "dropped",
+    "duplicate_trade": "dropped",
+    "extra_snapshot": "dropped",
+    "other_stream": "dropped",
+    "sequence_gap": "repaired: book emptied until a snapshot",
+    "stale_snapshot": "dropped",
+    "time_backwards": "repaired: raised to the receive time before",
+    "trade_id_gap": "kept",
+    "unknown_level_delete": "dropped",
+    "unsynchronised_depth": "dropped",
+    "void_trade": "dropped",
+}
 
 
 def read(paths: Sequence[Path], options: ReadOptions) -> Recording:
@@ -26,7 +48,8 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Recording:
 
     The files are put in the order of their first receive times. `ts_init` is the receive time plus one constant for
     the whole recording, so that the least latency is positive; `ts_event` is the exchange's transaction time, else
-    its event time, else the receive time.
+    its event time, else the receive time. Everything is parsed here, as the constant and the grid are known only at
+    the end; beyond `limits.IMPORT_BUFFER_ROWS_MAX` rows wait in a temporary directory.
 
     Parameters
     ----------
@@ -39,17 +62,31 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Recording:
     Raises
     ------
     DataError
-        Bad files, here or while the batches are consumed: a bad line, a truncated file, no snapshot, a sequence gap.
+        A bad line, a truncated or empty file, several instruments, no snapshot, a sequence gap.
     SpecError
         An unknown option.
 
     """
-    gaps = _gap_rule(options)
+    given_steps(options)
+    parser = _Parser(_gap_rule(options), options.progress)
     ordered = order_by_time([Path(p) for p in paths])
-    found = survey(ordered, options)
-    recording = Recording(instruments=[found.instrument], batches=iter(()))
-    recording.batches = _Reader(ordered, found, gaps, options, recording).batches()
+    try:
+        for path in ordered:
+            parser.parse(path)
+        parser.finish(ordered)
+    except BadNumberError as error:
+        raise locate(ordered, str(error)) from error
+    market = market_of(parser.symbol, futures=parser.futures, coin=parser.coin)
+    spec = instrument(market, parser.symbol, parser.store.steps(), options)
+    shift_ns = clock_shift_ns(parser.least_ns)
+    recording = Recording(instruments=[spec], batches=_batches(parser.store, spec.instrument_id, shift_ns))
+    parser.report(recording, market, shift_ns)
     return recording
+
+
+def _batches(store: Store, instrument_id: str, shift_ns: int) -> Iterator[Batch]:
+    for kind, frame in store.drain(shift_ns):
+        yield Batch(kind, instrument_id, instrument_id, frame)
 
 
 def _gap_rule(options: ReadOptions) -> GapRule:
@@ -61,227 +98,210 @@ def _gap_rule(options: ReadOptions) -> GapRule:
     return cast(GapRule, options.extra.get("gaps", "error"))
 
 
-class _TradeRows:
-    """Columns of trades, converted in bulk."""
+class _Parser:
+    """Takes every line of every file once; what it found stands in its attributes."""
 
-    def __init__(self) -> None:
-        self.prices: list[str] = []
-        self.sizes: list[str] = []
-        self.maker_bought: list[bool] = []
-        self.ids: list[int] = []
-        self.event_ns: list[int] = []
-        self.init_ns: list[int] = []
-
-    def take(self) -> pl.DataFrame:
-        """Return the rows as a frame and start anew."""
-        sold = pl.Series(self.maker_bought, dtype=pl.Boolean)
-        frame = pl.DataFrame(
-            {
-                "price": decimal_column(self.prices, "price"),
-                "size": decimal_column(self.sizes, "size"),
-                # The buyer was the maker, so the aggressor sold.
-                "aggressor_side": pl.Series(["BUY", "SELL"]).gather(sold.cast(pl.UInt32)),
-                "trade_id": pl.Series(self.ids, dtype=pl.Int64).cast(pl.String),
-                "ts_event": utc_ns(self.event_ns),
-                "ts_init": utc_ns(self.init_ns),
-            }
-        )
-        self.__init__()
-        return frame
-
-
-class _QuoteRows:
-    """Columns of quotes, converted in bulk."""
-
-    def __init__(self) -> None:
-        self.levels: list[tuple[str, str, str, str]] = []
-        self.event_ns: list[int] = []
-        self.init_ns: list[int] = []
-
-    def take(self) -> pl.DataFrame:
-        """Return the rows as a frame and start anew."""
-        columns = zip(*self.levels, strict=True)
-        names = ("bid_price", "ask_price", "bid_size", "ask_size")
-        frame = pl.DataFrame(
-            {
-                **{name: decimal_column(column, name) for name, column in zip(names, columns, strict=True)},
-                "ts_event": utc_ns(self.event_ns),
-                "ts_init": utc_ns(self.init_ns),
-            }
-        )
-        self.__init__()
-        return frame
-
-
-class _Reader:
-    """The second pass: turns lines into batches, and fills the recording's defects and facts at its end."""
-
-    def __init__(
-        self, paths: Sequence[Path], found: Survey, gaps: GapRule, options: ReadOptions, recording: Recording
-    ) -> None:
-        self.paths, self.found, self.gap_rule, self.recording = paths, found, gaps, recording
-        self.progress = options.progress
-        self.book = BookJoin(futures=found.market != "spot")
-        self.trades, self.quotes = _TradeRows(), _QuoteRows()
-        self.rows: dict[TableKind, int] = {"order_book_deltas": 0, "trades": 0, "quotes": 0}
-        self.gaps: list[str] = []
-        self.lines = self.tickers = 0
-        self.counts: dict[str, int] = {}
-        self.examples: dict[str, list[str]] = {}
+    def __init__(self, gap_rule: GapRule, progress: Callable[[int], None] | None) -> None:
+        self.store = Store()
+        self.symbol = ""
+        self.futures = self.coin = False
+        self.least_ns: int | None = None
+        self._gap_rule: GapRule = gap_rule
+        self._progress = progress
+        self._book = BookJoin()
+        self._trades, self._quotes = TradeRows(), QuoteRows()
         self._last_ns = 0
-        self._first_ns = 0
         self._last_trade = -1
+        self._lines = self._depth_messages = self._snapshots = 0
+        self._counts: dict[str, int] = {}
+        self._examples: dict[str, list[str]] = {}
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield the batches of all files."""
-        path = self.paths[0]
-        for path in self.paths:
-            for line in lines(path):
-                self.lines += 1
-                self._take(line, path)
-                if self.progress and self.lines % _PROGRESS_LINES == 0:
-                    self.progress(_PROGRESS_LINES)
-                yield from self._full(_BATCH_ROWS)
-        if not self.book.synced and self.book.buffered and not self.gaps:
-            raise DataError(
-                f"{path.name}: no depth snapshot fits the depth updates "
-                f"({self.book.stale_snapshots} older than the first update they must join)",
-                expected="a snapshot between the first and the last depth update",
-                next_step="give the files from the start of the recording, in one command",
-            )
-        yield from self._full(1)
-        if self.progress:
-            self.progress(self.lines % _PROGRESS_LINES)
-        self._report()
+    def parse(self, path: Path) -> None:
+        """Take one file."""
+        number = 0
+        try:
+            for number, received, message in lines(path):
+                self._line(received, message, path, number)
+                if number % _STEP_LINES == 0:
+                    self._step(_STEP_LINES)
+        except BadNumberError:
+            raise
+        except ValueError as error:
+            raise bad_line(path, number, str(error)) from error
+        self._step(number % _STEP_LINES)
 
-    def _take(self, line: Line, path: Path) -> None:
-        received = line.received_ns + self.found.shift_ns
+    def _line(self, received: int, message: Message, path: Path, number: int) -> None:
         if received < self._last_ns:
-            received = self._step_back(received, line, path)
+            received = self._step_back(received, path, number)
         self._last_ns = received
-        self._first_ns = self._first_ns or received
-        message = line.message
-        if isinstance(message, Ticker):
-            self._ticker(message, received)
-        elif isinstance(message, Depth):
-            event_ns = (message.T or message.E) * _MS
-            try:
-                self.book.on_depth(message, event_ns, received)
-            except SequenceGap as gap:
-                self._gap(gap, line, path, event_ns)
-                self.book.on_depth(message, event_ns, received)
-        elif isinstance(message, Trade):
-            self._trade(message, received, line, path)
-        elif isinstance(message, Snapshot):
-            try:
-                self.book.on_snapshot(message, (message.T or message.E) * _MS or received, received)
-            except SequenceGap as gap:
-                self._gap(gap, line, path, received)
+        if type(message) is Ticker:
+            # The most frequent message by far, so it comes first.
+            time = message.T or message.E
+            if time:
+                self._latency(received, message.E or time)
+                self.futures = True
+            row = (message.b, message.a, message.B, message.A, time * NS_PER_MS, received)
+            self._quotes.rows.append(row)
+            if message.s != self.symbol:
+                self._symbol(message.s, path, number)
+        elif message is None:
+            self._count("other_stream", path, number)
         else:
-            self._count("other_stream", f"{path.name} line {line.number}")
+            self._take(message, received, path, number)
 
-    def _ticker(self, message: Ticker, received: int) -> None:
-        self.tickers += 1
-        self.quotes.levels.append((message.b, message.a, message.B, message.A))
-        self.quotes.event_ns.append((message.T or message.E) * _MS or received)
-        self.quotes.init_ns.append(received)
+    def _step(self, count: int) -> None:
+        self._lines += count
+        if self._progress:
+            self._progress(count)
+        self._collect(_BATCH_ROWS)
 
-    def _trade(self, message: Trade, received: int, line: Line, path: Path) -> None:
-        where = f"{path.name} line {line.number}"
+    def _collect(self, batch_rows: int) -> None:
+        if len(self._book.rows.prices) >= batch_rows:
+            self.store.add("order_book_deltas", self._book.rows.take())
+        if len(self._trades.rows) >= batch_rows:
+            self.store.add("trades", self._trades.take())
+        if len(self._quotes.rows) >= batch_rows:
+            self.store.add("quotes", self._quotes.take())
+
+    def _take(self, message: Depth | Trade | Snapshot, received: int, path: Path, number: int) -> None:
+        if message.E:
+            self._latency(received, message.E)
+        if isinstance(message, Snapshot):
+            self._snapshot(message, received, path, number)
+            return
+        if message.s != self.symbol:
+            self._symbol(message.s, path, number)
+        if isinstance(message, Depth):
+            self._depth(message, received, path, number)
+        else:
+            self._trade(message, received, path, number)
+
+    def _latency(self, received: int, exchange_ms: int) -> None:
+        latency = received - exchange_ms * NS_PER_MS
+        if self.least_ns is None or latency < self.least_ns:
+            self.least_ns = latency
+
+    def _symbol(self, symbol: str, path: Path, number: int) -> None:
+        if self.symbol:
+            raise DataError(
+                f"{path.name} line {number} is about {symbol}, those before about {self.symbol}",
+                expected="one recording of one instrument",
+                next_step="import each recording by itself",
+            )
+        self.symbol = symbol
+
+    def _depth(self, message: Depth, received: int, path: Path, number: int) -> None:
+        self._depth_messages += 1
+        self.futures |= message.pu >= 0
+        self.coin |= message.ps != ""
+        event_ns = (message.T or message.E) * NS_PER_MS
+        try:
+            self._book.on_depth(message, event_ns, received)
+        except SequenceGapError as gap:
+            self._gap(gap, path, number, (event_ns, received))
+            self._book.on_depth(message, event_ns, received)
+
+    def _snapshot(self, message: Snapshot, received: int, path: Path, number: int) -> None:
+        self._snapshots += 1
+        event_ns = (message.T or message.E) * NS_PER_MS
+        try:
+            self._book.on_snapshot(message, event_ns, received)
+        except SequenceGapError as gap:
+            self._gap(gap, path, number, (event_ns, received))
+
+    def _trade(self, message: Trade, received: int, path: Path, number: int) -> None:
+        self.futures |= message.X != ""
         if message.t <= self._last_trade:
-            self._count("duplicate_trade", where)
+            self._count("duplicate_trade", path, number)
             return
         if message.t > self._last_trade + 1 and self._last_trade >= 0:
-            self._count("trade_id_gap", where)
+            self._count("trade_id_gap", path, number)
         self._last_trade = message.t
-        if float(message.p) == 0 or float(message.q) == 0:
+        if message.p.strip("0.") == "" or message.q.strip("0.") == "":
             # Futures report insurance-fund and liquidation bookings as trades without price or size.
-            self._count("void_trade", where)
+            self._count("void_trade", path, number)
             return
-        rows = self.trades
-        rows.prices.append(message.p)
-        rows.sizes.append(message.q)
-        rows.maker_bought.append(message.m)
-        rows.ids.append(message.t)
-        rows.event_ns.append((message.T or message.E) * _MS or received)
-        rows.init_ns.append(received)
+        event_ns = (message.T or message.E) * NS_PER_MS
+        self._trades.rows.append((message.p, message.q, message.m, message.t, event_ns, received))
 
-    def _step_back(self, received: int, line: Line, path: Path) -> int:
+    def _step_back(self, received: int, path: Path, number: int) -> int:
         back = self._last_ns - received
         if back > _BACK_STEP_NS_MAX:
             raise DataError(
-                f"{path.name} line {line.number}: receive time goes back by {back / 1e9:.3f} s",
+                f"{path.name} line {number}: receive time goes back by {back / 1e9:.3f} s",
                 expected="lines in the order they were received, and files that continue each other",
                 next_step="give files that do not overlap, or split the recording where its clock was set back",
             )
-        self._count("time_backwards", f"{path.name} line {line.number}")
+        self._count("time_backwards", path, number)
         return self._last_ns
 
-    def _gap(self, gap: SequenceGap, line: Line, path: Path, event_ns: int) -> None:
-        where = f"{path.name} line {line.number}: {gap}"
-        if self.gap_rule == "error":
+    def _gap(self, gap: SequenceGapError, path: Path, number: int, times: tuple[int, int]) -> None:
+        if self._gap_rule == "error":
             raise DataError(
-                f"sequence gap in {where}",
+                f"sequence gap in {path.name} line {number}: {gap}",
                 expected="every depth update to follow the one before it",
-                next_step="give the missing file, or add `--option gaps=resync` to empty the book until the next snapshot",
+                next_step="give the missing file, or `--option gaps=resync` to empty the book until the next snapshot",
             )
-        self.gaps.append(where)
-        self.book.lose_sync(event_ns, self._last_ns)
+        self._count("sequence_gap", path, number, str(gap))
+        self._book.lose_sync(*times)
 
-    def _count(self, code: str, where: str) -> None:
-        self.counts[code] = self.counts.get(code, 0) + 1
-        examples = self.examples.setdefault(code, [])
+    def _count(self, code: str, path: Path, number: int, what: str = "") -> None:
+        self._counts[code] = self._counts.get(code, 0) + 1
+        examples = self._examples.setdefault(code, [])
         if len(examples) < DEFECT_EXAMPLES_MAX:
-            examples.append(where)
+            examples.append(f"{path.name} line {number}{': ' if what else ''}{what}")
 
-    def _full(self, batch_rows: int) -> Iterator[Batch]:
-        tables = (
-            ("order_book_deltas", self.book.rows, self.book.rows.prices),
-            ("trades", self.trades, self.trades.prices),
-            ("quotes", self.quotes, self.quotes.levels),
-        )
-        name = self.found.instrument.instrument_id
-        for kind, rows, column in tables:
-            if len(column) >= batch_rows:
-                self.rows[kind] += len(column)
-                yield Batch(kind, name, name, rows.take())
+    def finish(self, paths: Sequence[Path]) -> None:
+        """Convert what is left and refuse a recording without a usable book or without market data.
 
-    def _report(self) -> None:
-        book, found = self.book, self.found
-        actions = {
-            "duplicate_trade": "dropped",
-            "void_trade": "dropped",
-            "trade_id_gap": "kept",
-            "other_stream": "dropped",
-            "time_backwards": "repaired: raised to the receive time before",
+        Raises
+        ------
+        DataError
+            Depth updates without a snapshot that fits, or no market data at all.
+
+        """
+        names = ", ".join(p.name for p in paths)
+        if self._depth_messages and not self._book.applied:
+            found = f"{self._snapshots} depth snapshots, none of which fits" if self._snapshots else "no depth snapshot"
+            raise DataError(
+                f"{names}: {self._depth_messages} depth updates, but {found}",
+                expected='a line {"lastUpdateId": ..., "bids": ..., "asks": ...} within the updates',
+                next_step="give the files from the start of the recording, in one command",
+            )
+        self._collect(1)
+        if not self.symbol:
+            raise DataError(
+                f"{names}: no depth, trade or bookTicker messages",
+                expected="at least one",
+                next_step="check that the file is a binance-raw recording",
+            )
+
+    def report(self, recording: Recording, market: str, shift_ns: int) -> None:
+        """Fill in the recording's defects and facts."""
+        book, shift_ms = self._book, shift_ns // NS_PER_MS
+        counts = {
+            **self._counts,
+            "clock_shift": self._lines if shift_ns else 0,
+            "crossed_book": book.crossed,
+            "duplicate_depth": book.duplicates,
+            "extra_snapshot": book.extra_snapshots,
+            "stale_snapshot": book.stale_snapshots,
+            "unknown_level_delete": book.unknown_deletes,
+            "unsynchronised_depth": book.waiting,
         }
-        defects = [Defect(c, n, actions[c], tuple(self.examples[c])) for c, n in sorted(self.counts.items())]
-        own = (
-            ("unknown_level_delete", book.unknown_deletes, "dropped"),
-            ("duplicate_depth", book.duplicates, "dropped"),
-            ("crossed_book", book.crossed, "kept"),
-            ("extra_snapshot", book.extra_snapshots, "dropped"),
-            ("stale_snapshot", book.stale_snapshots, "dropped"),
-            ("unsynchronised_depth", len(book.buffered), "dropped"),
-        )
-        defects += [Defect(code, count, action) for code, count, action in own if count]
-        if self.gaps:
-            examples = tuple(self.gaps[:DEFECT_EXAMPLES_MAX])
-            defects.append(Defect("sequence_gap", len(self.gaps), "repaired: book emptied until a snapshot", examples))
-        if found.shift_ns:
-            shift_ms = found.shift_ns // _MS
-            defects.append(Defect("clock_shift", self.lines, f"repaired: {shift_ms} ms added to every receive time"))
-        self.recording.defects += defects
-        self.recording.facts.update(
-            market=found.market,
-            symbol=found.symbol,
-            lines=self.lines,
-            depth_messages=found.depth_messages,
+        recording.defects += [
+            Defect(code, count, _ACTIONS[code].format(shift_ms), tuple(self._examples.get(code, ())))
+            for code, count in sorted(counts.items())
+            if count
+        ]
+        recording.facts.update(
+            market=market,
+            symbol=self.symbol,
+            lines=self._lines,
+            depth_messages=self._depth_messages,
             depth_events=book.applied,
-            gaps=len(self.gaps),
+            gaps=self._counts.get("sequence_gap", 0),
             crossed=book.crossed,
-            clock_shift_ms=found.shift_ns // _MS,
-            least_latency_us=None if found.least_latency_ns is None else found.least_latency_ns // 1000,
-            first_ns=self._first_ns,
-            last_ns=self._last_ns,
+            clock_shift_ms=shift_ms,
+            least_latency_us=None if self.least_ns is None else self.least_ns // 1000,
         )

@@ -21,7 +21,7 @@ from ufos_nautilus.errors import DataError, SpecError
 from ufos_nautilus.limits import DEFECT_EXAMPLES_MAX, SOURCE_BATCH_ROWS
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.market.recording import Batch, ReadOptions, Recording, TableKind
-from ufos_nautilus.market.tables import DECIMAL, SCHEMAS, decimals
+from ufos_nautilus.market.tables import DECIMAL, SCHEMAS
 
 NEW_YORK: Final = "America/New_York"
 UNITS: Final = 10_000
@@ -114,33 +114,16 @@ def _by_symbol(files: Sequence[Path]) -> dict[str, dict[str, _Day]]:
 
 def _instrument(instrument_id: str, days: dict[str, _Day], options: ReadOptions) -> InstrumentSpec:
     """Build the equity; this parses every file once, so that a bad one is refused before any row is handed over."""
-    step = CENT
-    if options.tick_size:
-        units = sources.decimal_option("tick size", options.tick_size) * UNITS
-        if units % 1:
-            raise SpecError(f"tick size {options.tick_size}", expected="a multiple of 0.0001, the unit of these files")
-        step = int(units)
+    step = sources.step_in_units(options, CENT, UNITS)
     for path, columns in _paths(days):
         source = sources.open_source(path)
-        frame = sources.read_csv(source, columns, optional=_LABELS)
-        for prices in (frame[name] for name in ("bid", "ask", "price") if name in columns):
+        rows = sources.read_csv(source, columns, optional=_LABELS).with_row_index("line", offset=1)
+        for name in {"bid", "ask", "price"} & set(columns):
             if options.tick_size:
-                sources.check_grid(prices, step, source.where)
-            elif ((prices % CENT) != 0).any():
+                sources.check_grid(rows, name, step, source.where)
+            elif ((rows[name] % CENT) != 0).any():
                 step = 1
-    tick = Decimal(step) / UNITS
-    symbol = instrument_id.rpartition(".")[0]
-    return InstrumentSpec(
-        instrument_id=instrument_id,
-        kind="equity",
-        base=symbol,
-        quote="USD",
-        settlement="USD",
-        tick_size=tick,
-        lot_size=sources.decimal_option("lot size", options.lot_size or "1"),
-        price_precision=max(2, decimals(tick)),
-        size_precision=0,
-    )
+    return sources.equity(instrument_id, Decimal(step) / UNITS, options)
 
 
 def _paths(days: dict[str, _Day]) -> Iterator[tuple[Path, dict[str, pl.DataType]]]:

@@ -52,8 +52,8 @@ def rebuild(messages: pl.DataFrame, seeds: pl.DataFrame) -> OrderFlow:
     Parameters
     ----------
     messages : pl.DataFrame
-        ``seq, type, order_id, size, price, direction`` with types `ADD`, `CUT`, `DELETE`, `EXECUTE`, sorted by `seq`,
-        which starts at 1.
+        ``seq, type, order_id, size, price, direction``, sorted by `seq`, which starts at 1. Types other than `ADD`,
+        `CUT`, `DELETE` and `EXECUTE` leave the book as it is. Direction is 1 for buy orders, -1 for sell orders.
     seeds : pl.DataFrame
         ``direction, price, size``: the levels before message 1, one row a level.
 
@@ -68,7 +68,8 @@ def rebuild(messages: pl.DataFrame, seeds: pl.DataFrame) -> OrderFlow:
         "direction",
     )
     added = (pl.col("type") == ADD).cum_sum().over("order_id")
-    stream = messages.select(columns).with_columns(added.alias("added"))
+    about_orders = pl.col("type").is_between(ADD, EXECUTE)
+    stream = messages.filter(about_orders).select(columns).with_columns(added.alias("added"))
     again = (pl.col("type") == ADD) & (pl.col("added") > 1)
     duplicates = stream.filter(again)["seq"]
     seed_ids = seeded.select("direction", "price", pl.col("order_id").alias("seed_id"))
@@ -104,7 +105,7 @@ def rebuild(messages: pl.DataFrame, seeds: pl.DataFrame) -> OrderFlow:
 
 
 def _follow(events: pl.DataFrame) -> pl.DataFrame:
-    """Add what each order had before (`prior`) and after (`left`) each of its events; its price is that of its start."""
+    """Add what each order had before (`prior`) and after (`left`) each event; its price stays that of its start."""
     is_add = pl.col("type") == ADD
     cut = pl.when(is_add).then(0).otherwise("size").cum_sum().over("order_id")
     ends = (pl.col("type") == DELETE) & (pl.col("order_id") < FIRST_SEED_ID)
@@ -124,12 +125,13 @@ def _best(events: pl.DataFrame, numbers: pl.Series) -> pl.DataFrame:
     for name, direction in (("ask", -1), ("bid", 1)):
         side = events.filter(pl.col("direction") == direction)
         prices, sizes = best_levels(side["price"].to_list(), side["level"].to_list(), highest=direction == 1)
-        schema = {name: pl.Int64, f"{name}_size": pl.Int64}
-        after = side.select("seq").with_columns(pl.DataFrame([prices, sizes], schema=schema))
+        after = pl.DataFrame(
+            {"seq": side["seq"], name: prices, f"{name}_size": sizes},
+            schema={"seq": pl.Int64, name: pl.Int64, f"{name}_size": pl.Int64},
+        )
         # The seed is many events of number 0; the last one of a number holds.
         after = after.unique("seq", keep="last", maintain_order=True)
-        known = pl.lit(True).alias("known")
-        out = out.join_asof(after.with_columns(known), on="seq", strategy="backward").drop("known")
+        out = out.join_asof(after, on="seq", strategy="backward")
     return out
 
 

@@ -16,7 +16,9 @@ import polars as pl
 
 from ufos_nautilus import limits
 from ufos_nautilus.errors import DataError, LimitExceededError, SpecError
+from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.market.recording import Defect, ReadOptions
+from ufos_nautilus.market.tables import decimals
 
 _DAY: Final = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
@@ -102,7 +104,7 @@ def member_name(path: Path) -> str:
 
 
 def read_csv(
-    source: Source, schema: Mapping[str, pl.DataType], *, optional: Collection[str] = (), line: int = 1
+    source: Source, schema: Mapping[str, pl.DataType], *, optional: Collection[str] = (), keep: Collection[str] = ()
 ) -> pl.DataFrame:
     """Parse CSV without header strictly: every row has exactly the columns of `schema`.
 
@@ -114,8 +116,8 @@ def read_csv(
         Column -> type, in file order.
     optional : collection of str
         Columns that may be empty.
-    line : int
-        Line number of the first line of `source`, for messages.
+    keep : collection of str
+        Columns to return; all where empty.
 
     Raises
     ------
@@ -126,20 +128,19 @@ def read_csv(
     failure = ""
     frame = pl.DataFrame()
     try:
-        frame = pl.read_csv(source.data, has_header=False, schema=dict(schema), quote_char=None)
+        columns = [n for n, name in enumerate(schema) if name in keep] or None
+        frame = pl.read_csv(source.data, has_header=False, schema=dict(schema), quote_char=None, columns=columns)
     except pl.exceptions.PolarsError as error:
         failure = str(error).partition("\n")[0]
-    if not failure and not any(frame[name].null_count() for name in schema if name not in optional):
+    if not failure and not any(frame[name].null_count() for name in frame.columns if name not in optional):
         return frame
-    raise _bad_line(source, schema, optional, line) or DataError(f"{source.where}: {failure or 'a field is empty'}")
+    raise _bad_line(source, schema, optional) or DataError(f"{source.where}: {failure or 'a field is empty'}")
 
 
-def _bad_line(
-    source: Source, schema: Mapping[str, pl.DataType], optional: Collection[str], first: int
-) -> DataError | None:
+def _bad_line(source: Source, schema: Mapping[str, pl.DataType], optional: Collection[str]) -> DataError | None:
     expected = ", ".join(schema)
     step = "check that the file has this format, or mend or remove the line"
-    for number, raw in enumerate(io.BytesIO(source.data), first):
+    for number, raw in enumerate(io.BytesIO(source.data), 1):
         fields = raw.decode("utf-8", errors="replace").rstrip("\r\n").split(",")
         place = f"{source.where} line {number}"
         if len(fields) != len(schema):
@@ -240,23 +241,80 @@ def decimal_option(name: str, text: str) -> Decimal:
     return value
 
 
-def check_grid(values: pl.Series, step: int, where: str, line: int = 1) -> None:
+def step_in_units(options: ReadOptions, default: int, units: int) -> int:
+    """Return the tick in a file's whole price units: the option's, else `default`.
+
+    Raises
+    ------
+    SpecError
+        The option is no multiple of 1/`units`.
+
+    """
+    if not options.tick_size:
+        return default
+    step = decimal_option("tick size", options.tick_size) * units
+    if step % 1:
+        raise SpecError(f"tick size {options.tick_size}", expected=f"a multiple of 1/{units}, the unit of these files")
+    return int(step)
+
+
+def equity(instrument_id: str, tick: Decimal, options: ReadOptions) -> InstrumentSpec:
+    """Return a US equity, traded in whole shares unless the options say otherwise."""
+    symbol = instrument_id.rpartition(".")[0]
+    lot = decimal_option("lot size", options.lot_size or "1")
+    return InstrumentSpec(
+        instrument_id=instrument_id,
+        kind="equity",
+        base=symbol,
+        quote="USD",
+        settlement="USD",
+        tick_size=tick,
+        lot_size=lot,
+        price_precision=max(2, decimals(tick)),
+        size_precision=decimals(lot),
+    )
+
+
+def check_grid(rows: pl.DataFrame, column: str, step: int, where: str) -> None:
     """Check that whole numbers are multiples of `step`.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+        The line number is the first column.
+    column : str
+        Which column to check.
+    step : int
+        The tick in the file's own units.
+    where : str
+        The file, for the message.
 
     Raises
     ------
     DataError
-        With the first line that is not; `line` is the number of the first value's line.
+        With the first line that is not.
 
     """
-    off = (values % step) != 0
-    if off.any():
-        row = off.arg_true()[0]
+    off = rows.filter((pl.col(column) % step) != 0)
+    if off.height:
         raise DataError(
-            f"{where} line {row + line}: {values.name} {values[row]} is off the tick grid ({off.sum()} rows)",
-            expected=f"multiples of {step} (in the file's own units)",
+            f"{where} line {off.row(0)[0]}: {column} {off[column][0]} is off the tick grid ({off.height:,} rows)",
+            expected=f"multiples of {step} in the file's own units",
             next_step="give the right tick size, or none to have it found",
         )
+
+
+def check_on_grid(rows: pl.DataFrame, columns: Iterable[str], tick: Decimal, where: str) -> None:
+    """Check that decimal prices are multiples of `tick`; see `check_grid`."""
+    for name in columns:
+        off = rows.filter((pl.col(name) % pl.lit(tick)) != 0)
+        if off.height:
+            raise DataError(
+                f"{where} line {off.row(0)[0]}: {name} {off[name][0].normalize():f} is off the tick grid "
+                f"({off.height:,} rows)",
+                expected=f"multiples of {tick}",
+                next_step="give the right tick size, or none to have it found",
+            )
 
 
 class DefectLog:

@@ -19,8 +19,11 @@
   }
 
   const touch = matchMedia("(pointer: coarse)").matches;
-  const config = { responsive: true, displaylogo: false, doubleClick: "reset",
-    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+  // The buttons are named one by one, since plotly.js offers one by default that uploads the figure.
+  const buttons = ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d", "toImage"];
+  const bare = (box) => touch || box.clientWidth < 560;
+  const config = (box) => ({ responsive: true, displaylogo: false, doubleClick: "reset", plotlyServerURL: "",
+    displayModeBar: !bare(box), modeBarButtons: [buttons] });
 
   function coloured(value, style) {
     if (typeof value === "string" && value.startsWith("--")) return style.getPropertyValue(value).trim();
@@ -43,8 +46,10 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: narrow ? 11 : 12, color: soft },
-      margin: { l: 8, r: narrow ? 8 : 16, t: 12, b: 8 },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: text }, itemwidth: 30 },
+      margin: { l: 8, r: narrow ? 8 : 16, t: bare(box) ? 12 : 34, b: 8 },
+      legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { color: text }, itemwidth: 30,
+        traceorder: "normal" },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: text },
       hovermode: "closest",
       hoverlabel: { bgcolor: style.getPropertyValue("--card").trim(), bordercolor: grid, font: { color: text } },
       dragmode: touch ? false : "zoom",
@@ -63,7 +68,7 @@
 
   function draw() {
     const style = getComputedStyle(root);
-    const drawn = boxes.map((box, i) => window.Plotly.react(box, ...dressed(figures[i], box, style), config));
+    const drawn = boxes.map((box, i) => window.Plotly.react(box, ...dressed(figures[i], box, style), config(box)));
     return Promise.all(drawn).then(
       () => { root.dataset.charts = "drawn"; },
       (error) => { root.dataset.charts = "failed"; console.error(error); },

@@ -34,7 +34,7 @@ def equity_section(tables: RunTables) -> Section:
             line(frame, "equity", "equity", SERIES[0], width=2),
             line(frame, "drawdown", "drawdown", "--sell", yaxis="y2", fill="tozeroy", fillcolor="--sell-soft"),
         ]
-        layout = {**stacked(axis(currency), axis("drawdown", rangemode="tozero")), "showlegend": False}
+        layout = {**stacked(tables.span_ns, axis(currency), axis("drawdown", rangemode="tozero")), "showlegend": False}
         parts.append(Chart(f"Equity, {currency}", summary, data, layout, height=400))
     columns = ("Currency", "First", "Last", "Change", "Deepest drawdown", "Share of peak", "At (UTC)")
     parts += table("Equity by currency", columns, rows, text=("Currency", "At (UTC)"))

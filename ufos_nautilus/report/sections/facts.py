@@ -7,13 +7,18 @@ from typing import Any
 from ufos_nautilus.report.parts import Code, Note, Part, Section, amount, decimal_or_none, table
 from ufos_nautilus.report.tables import RunTables
 
+_GROUPS = {"pnls": "P&L", "returns": "Returns", "general": "General"}
+"""NautilusTrader's groups of statistics, in words."""
+
 
 def statistics_section(tables: RunTables) -> Section:
     """Return the statistics NautilusTrader computed, a table per group."""
     statistics = tables.result.get("statistics") or {}
     groups: dict[str, list[tuple[str, str]]] = {}
     for path, value in _leaves(statistics):
-        groups.setdefault(" / ".join(path[:-1]), []).append((path[-1], _shown(value)))
+        groups.setdefault(", ".join((_GROUPS.get(path[0], path[0]), *path[1:-1]) if path[1:] else ()), []).append(
+            (path[-1], _shown(value))
+        )
     parts: list[Part] = []
     for group, rows in groups.items():
         parts += table(group or "Statistics", ("Statistic", "Value"), rows, text=("Statistic",))

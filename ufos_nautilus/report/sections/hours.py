@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from ufos_nautilus.report.charts import SERIES, axis, bars, time_axis
-from ufos_nautilus.report.parts import Chart, Note, Part, Section, amount, number, table
+from ufos_nautilus.report.charts import axis, bars, time_axis
+from ufos_nautilus.report.parts import Chart, Note, Part, Section, amounts, number, table
 from ufos_nautilus.report.periods import period_length, period_name, periods
 from ufos_nautilus.report.tables import RunTables
 
@@ -23,15 +23,17 @@ def periods_section(tables: RunTables) -> Section:
     for currency in [c for c in tables.currencies() if f"pnl {c}" in frame.columns][:1]:
         column = f"pnl {currency}"
         up, down = frame.filter(pl.col(column) >= 0).height, frame.filter(pl.col(column) < 0).height
-        data = [bars(frame, "start", column, "P&L change", SERIES[0])]
+        data = [bars(frame, "start", column, "P&L change", "--c1")]
         if f"captured {currency}" in frame.columns:
-            data.append(bars(frame, "start", f"captured {currency}", "spread captured", SERIES[1]))
+            data.append(bars(frame, "start", f"captured {currency}", "spread captured", "--c5"))
         layout = {"xaxis": time_axis(), "yaxis": axis(currency), "barmode": "group"}
         summary = f"Profit in {up:,} periods, loss in {down:,}."
         parts.append(Chart(f"P&L and spread captured per {name}", summary, data, layout, height=280))
     parts += _table(frame, name)
-    lead = f"Each row is one {name} from its start (UTC); inventory is the mean of the absolute position."
-    return Section("periods", f"By {name}", lead, tuple(parts))
+    # "hour" or "5 minutes"
+    title, length_text = ("By period", name) if " " in name else (f"By {name}", f"one {name}")
+    lead = f"Each row covers {length_text} from its start (UTC); inventory is the mean of the absolute position."
+    return Section("periods", title, lead, tuple(parts))
 
 
 def _table(frame: pl.DataFrame, name: str) -> list[Part]:
@@ -42,13 +44,11 @@ def _table(frame: pl.DataFrame, name: str) -> list[Part]:
     columns = ["Start", "Fills", "Maker"]
     columns += [f"{_HEADINGS[c.partition(' ')[0]]}, {c.partition(' ')[2]}" for c in money]
     columns += [f"Mean |inventory|, {c.partition(' ')[2]}" for c in shown]
-    rows = []
-    for row in frame.iter_rows(named=True):
-        cells = [row["start"].strftime(day), f"{row['fills']:,}", f"{row['maker']:,}"]
-        cells += [amount(row[c], signed=not c.startswith("volume")) for c in money]
-        cells += ["" if row[c] is None else number(row[c], 4) for c in shown]
-        rows.append(cells)
-    parts = table(f"Per {name}", columns, rows, text=("Start",))
+    cells = [[start.strftime(day) for start in frame["start"]]]
+    cells += [[f"{count:,}" for count in frame[c]] for c in ("fills", "maker")]
+    cells += [amounts(frame[c].to_list(), signed=c.startswith(("captured", "pnl"))) for c in money]
+    cells += [["" if held is None else number(held, 4) for held in frame[c]] for c in shown]
+    parts = table(f"Per {name}", columns, list(zip(*cells, strict=True)), text=("Start",))
     if len(held) > len(shown):
         parts.append(Note(f"Mean inventory of {len(held) - len(shown):,} more instruments is not shown."))
     return parts

@@ -42,7 +42,7 @@ def _chart(tables: RunTables, instrument: str, books: list[str]) -> list[Part]:
         data.append(line(own.filter(pl.col("book") == book), "quantity", book, color, **filling))
     low, high = own["quantity"].min(), own["quantity"].max()
     summary = f"Positions in {instrument} between {quantity(low)} and {quantity(high)}."  # pyright: ignore[reportArgumentType]
-    layout = {"xaxis": time_axis(), "yaxis": axis("position"), "showlegend": len(drawn) > 1}
+    layout = {"xaxis": time_axis(tables.span_ns), "yaxis": axis("position"), "showlegend": len(drawn) > 1}
     parts: list[Part] = [Chart(f"Inventory, {instrument}", summary, data, layout, height=280)]
     if len(books) > len(drawn):
         parts.append(Note(f"Not drawn: {len(books) - len(drawn):,} books with smaller positions."))

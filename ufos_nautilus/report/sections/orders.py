@@ -23,7 +23,7 @@ def fees_section(tables: RunTables) -> Section:
     said = ", ".join(amount(total, currency) for currency, total in totals.items())
     parts: list[Part] = []
     if data:
-        layout = {"xaxis": time_axis(), "yaxis": axis("paid so far"), "showlegend": len(data) > 1}
+        layout = {"xaxis": time_axis(tables.span_ns), "yaxis": axis("paid so far"), "showlegend": len(data) > 1}
         parts.append(Chart("Fees paid so far", f"Fees in all: {said}.", data, layout, height=240))
     grouped = paid.group_by("book", "instrument_id", "liquidity", "commission_currency").agg(
         pl.len().alias("fills"), pl.col("commission").sum().alias("paid")
@@ -41,7 +41,7 @@ def fees_section(tables: RunTables) -> Section:
 def orders_section(tables: RunTables) -> Section:
     """Return the number of orders by book and last status."""
     if tables.orders.is_empty():
-        return Section("orders", "Orders by status", "", (Note("No order was sent in this run.", "empty"),))
+        return Section("orders", "Orders", "", (Note("No order was sent in this run.", "empty"),))
     filled = pl.col("filled_quantity") > 0
     grouped = tables.orders.group_by("book", "status").agg(
         pl.len().alias("orders"), filled.sum().alias("touched"), pl.col("order_type").n_unique().alias("types")
@@ -55,4 +55,4 @@ def orders_section(tables: RunTables) -> Section:
     columns = ("Book", "Last status", "Orders", "Share of all", "With a fill")
     sent, hit = tables.orders.height, tables.orders.filter(filled).height
     lead = f"{sent:,} orders, {hit:,} of them with at least one fill ({hit / sent:.1%})."
-    return Section("orders", "Orders by status", lead, tuple(table("Orders by status", columns, rows, columns[:2])))
+    return Section("orders", "Orders", lead, tuple(table("Orders by status", columns, rows, columns[:2])))

@@ -47,12 +47,12 @@ def _profit(tables: RunTables) -> list[KeyFigure]:
     figures = []
     for currency, stored in (tables.result.get("net_pnl") or {}).items():
         value = decimal_or_none(stored)
-        figures.append(KeyFigure("Net P&L", amount(value, currency, signed=True), "after fees", _tone(value)))
+        figures.append(KeyFigure("Net P&L", amount(value, signed=True), "after fees", _tone(value), currency))
     figures = figures or [KeyFigure("Net P&L", "n/a", "not stored")]
     for currency, equity in equity_by_currency(tables.equity).items():
         if deepest := max_drawdown(equity):
             share = "" if deepest.share is None else f"{deepest.share:.3%} of the peak"
-            figures.append(KeyFigure("Deepest drawdown", amount(deepest.amount, currency), share))
+            figures.append(KeyFigure("Deepest drawdown", amount(deepest.amount), share, unit=currency))
     return figures
 
 
@@ -74,7 +74,7 @@ def _trading(tables: RunTables) -> list[KeyFigure]:
     for currency, total in money_by(spread, "settlement", "captured").items():
         mean = spread["bps"].mean()
         note = f"{mean:+.2f} bps a fill" if isinstance(mean, float) else ""
-        figures.append(KeyFigure("Spread captured", amount(total, currency, signed=True), note, _tone(total)))
+        figures.append(KeyFigure("Spread captured", amount(total, signed=True), note, _tone(total), currency))
     return figures
 
 

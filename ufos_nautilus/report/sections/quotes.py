@@ -65,7 +65,7 @@ def _whole_run(tables: RunTables, spread: pl.DataFrame, book: str, instrument: s
     bought = fills.filter(pl.col("side") == "BUY").height
     summary = f"{bought:,} buys and {fills.height - bought:,} sells of {book} on the market's mid."
     if quotes.is_empty():
-        layout = {"xaxis": time_axis(), "yaxis": axis("price")}
+        layout = {"xaxis": time_axis(tables.span_ns), "yaxis": axis("price")}
         return [Chart(title, summary, data, layout)]
     away = quotes.with_columns(mid).select("ts", *(_bps(c) for c in ("bid", "ask", "market_bid", "market_ask")))
     data += [
@@ -74,7 +74,7 @@ def _whole_run(tables: RunTables, spread: pl.DataFrame, book: str, instrument: s
         line(away, "bid", "our bid", "--buy", yaxis="y2", width=1.2),
         line(away, "ask", "our ask", "--sell", yaxis="y2", width=1.2),
     ]
-    layout = stacked(axis("price"), axis("bps from mid", zeroline=True), share=0.55)
+    layout = stacked(tables.span_ns, axis("price"), axis("bps from mid", zeroline=True), share=0.55)
     return [Chart(title, summary + " Below, the distance of quotes from the mid.", data, layout, height=520)]
 
 

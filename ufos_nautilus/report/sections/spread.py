@@ -29,7 +29,7 @@ def spread_section(tables: RunTables) -> Section:
         running = own.select("ts", pl.col("captured").cum_sum().alias("captured"))
         data.append(line(running, "captured", currency, color, width=2))
     said = ", ".join(amount(total, currency, signed=True) for currency, total in totals.items())
-    layout = {"xaxis": time_axis(), "yaxis": axis(" / ".join(totals)), "showlegend": len(data) > 1}
+    layout = {"xaxis": time_axis(tables.span_ns), "yaxis": axis(" / ".join(totals)), "showlegend": len(data) > 1}
     parts: list[Part] = [
         Chart("Spread captured so far", f"Captured in all: {said} over {known.height:,} fills.", data, layout, 280)
     ]
@@ -97,7 +97,7 @@ def _profit(tables: RunTables, totals: dict) -> list[Part]:
         captured, paid = totals[currency], fees.get(currency, ZERO)
         rest = net - captured + paid
         rows.append((currency, *(amount(v, signed=True) for v in (captured, -paid, rest, net))))
-    columns = ("Currency", "Spread captured", "Fees", "Price moves on inventory, the rest", "Net P&L")
+    columns = ("Currency", "Spread captured", "Fees", "Price moves on inventory, rest", "Net P&L")
     return table("Where the profit came from", columns, rows, text=columns[:1]) if rows else []
 
 
