@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from ufos_nautilus.report.tables import SCHEMAS
+from ufos_nautilus.run_schemas import SCHEMAS
 
 START = datetime(2024, 1, 15, 9, 0, tzinfo=UTC)
 INSTRUMENT = "BTCUSDT-PERP.BINANCE"

@@ -63,6 +63,12 @@ EXACT_QUOTER_STEPS_MAX: Final = 20_000
 """Steps of an exact finite-horizon solution; each costs about 0.1 ms at a bound of 10 lots."""
 STUDY_PATHS_MAX: Final = 1_000_000
 """Simulated paths of one row of a study."""
+INTENSITY_BUCKETS_MAX: Final = 1_000
+"""Depth buckets of one intensity estimator."""
+VPIN_BUCKETS_MAX: Final = 10_000
+"""Volume buckets of one toxicity estimate."""
+MICROPRICE_STATES_MAX: Final = 2_000
+"""States (imbalance x spread) of a fitted micro-price."""
 
 # synthetic markets
 SYNTHETIC_EVENTS_MAX: Final = 50_000_000

@@ -105,9 +105,7 @@ class MarketMaker(Book):
             raise ValueError(f"order_size {p.order_size} is below the lot {self._lot} of {p.instrument_id}")
         self._orders_per_lot = 1.0 / self._size_lots
         self._quoter = make_quoter(p, self._bound_lots // self._size_lots)
-        self._volatility = EwmaVolatility(
-            p.volatility_half_life_s, sample_s=p.volatility_sample_s, warmup_s=p.warmup_s
-        )
+        self._volatility = EwmaVolatility(p.volatility_half_life_s, sample_s=p.volatility_sample_s, warmup_s=p.warmup_s)
         self._bid = RestingOrder(self, OrderSide.BUY)
         self._ask = RestingOrder(self, OrderSide.SELL)
         if p.source == "quotes":

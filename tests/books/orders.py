@@ -34,9 +34,7 @@ class OneOfEach(Book):
             self.submit_order(self.single)
             pair = [self._limit("89.00"), self._limit("88.00")]
             self.submit_order_list(pair)
-            self.submit_order(
-                self.order_factory.market(self.instrument_id, OrderSide.BUY, Quantity.from_str("1.00"))
-            )
+            self.submit_order(self.order_factory.market(self.instrument_id, OrderSide.BUY, Quantity.from_str("1.00")))
         elif self.quotes == 10:
             self.modify_order(ClientOrderId(str(self.single.client_order_id)), price=Price.from_str("91.00"))
         elif self.quotes == 15:

@@ -6,13 +6,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 from tests.books.orders import OneOfEach, RefusingGate
 from tests.specs import book_spec, market_spec
-
 from ufos_nautilus.engine import RunResult, parse_spec, run_backtest
 from ufos_nautilus.engine import backtest as backtest_module
-from ufos_nautilus.engine.spill import TABLES
 from ufos_nautilus.errors import RunFailedError, SpecError
+from ufos_nautilus.run_schemas import SCHEMAS
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -30,7 +30,7 @@ def test_a_run_stores_every_table_with_its_columns(tmp_path: Path) -> None:
     result = run(market_spec(), tmp_path)
     assert result["status"] == "completed"
     assert result["fills"] > 0
-    for name, columns in TABLES.items():
+    for name, columns in SCHEMAS.items():
         table = result.table(name)
         assert dict(table.schema) == columns, name
     assert result.orders.height == result["orders"]
@@ -39,10 +39,15 @@ def test_a_run_stores_every_table_with_its_columns(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".*")), "scratch directories are gone"
 
 
-def test_the_net_pnl_is_the_last_equity_less_the_starting_balance(tmp_path: Path) -> None:
+def test_the_net_pnl_agrees_with_the_engines_equity_up_to_half_the_spread(tmp_path: Path) -> None:
+    """The ledger values positions at mid, the engine at the side they would be closed at."""
     result = run(market_spec(), tmp_path)
-    last = result.equity.filter(pl.col("currency") == "USDT")["equity"][-1]
-    assert Decimal(result["net_pnl"]["USDT"]) == last - 100_000
+    equity = result.equity.filter(pl.col("currency") == "USDT")["equity"][-1]
+    held = result.inventory.tail(1).row(0, named=True)
+    half_spread = (held["ask"] - held["bid"]) / 2
+    assert Decimal(result["net_pnl"]["USDT"]) - (equity - 100_000) == abs(held["quantity"]) * half_spread
+    assert result["ledger"]["balanced"]
+    assert result["ledger"]["reconciled"]
 
 
 def test_inventory_never_exceeds_its_bound(tmp_path: Path) -> None:
@@ -57,7 +62,7 @@ def test_the_same_spec_gives_the_same_id_digest_and_tables(tmp_path: Path) -> No
     one = run(market_spec(), tmp_path / "one")
     two = run(market_spec(), tmp_path / "two")
     assert (one.run_id, one.digest) == (two.run_id, two.digest)
-    for name in TABLES:
+    for name in SCHEMAS:
         assert one.table(name).equals(two.table(name)), name
 
 
@@ -97,7 +102,7 @@ def test_an_unknown_instrument_names_the_nearest(tmp_path: Path) -> None:
     assert "SIM-PERP.SIM" in str(caught.value)
     spec = market_spec()
     spec["books"][0]["params"]["instrument_id"] = "SIM-PREP.SIM"
-    with pytest.raises(SpecError, match="SIM-PERP.SIM"):
+    with pytest.raises(SpecError, match=r"SIM-PERP\.SIM"):
         run(spec, tmp_path)
 
 
@@ -119,9 +124,9 @@ def run_with_gate(gate: RefusingGate, tmp_path: Path, monkeypatch: pytest.Monkey
     assemble = backtest_module.assemble
 
     def with_gate(*args: Any) -> Any:
-        books = assemble(*args, gate=gate)
-        made.extend(b for b in books if isinstance(b, OneOfEach))
-        return books
+        parts = assemble(*args, gate=gate)
+        made.extend(b for b in parts.books if isinstance(b, OneOfEach))
+        return parts
 
     monkeypatch.setattr(backtest_module, "assemble", with_gate)
     result = run(book_spec("tests.books.orders:OneOfEach"), tmp_path)

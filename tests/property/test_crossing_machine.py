@@ -19,7 +19,7 @@ ROOT, INSTRUMENT = "ABC", "ABC.XNAS"
 OWNERS = ("ANN", "BEN", "CAY", "DAN")
 VENUES = ("ARCX", "XNAS")
 PRICES = st.integers(996, 1004)
-LIMITS = st.one_of(st.none(), st.integers(1990, 2010))  # half units
+LIMITS = st.one_of(st.none(), st.integers(1994, 2006))  # half units
 SIZES = st.sampled_from((1, 2, 3, 5, 8, 10))
 
 
@@ -56,8 +56,8 @@ class CrossingMachine(RuleBasedStateMachine):
     """Drives the core and a model side by side."""
 
     @initialize(
-        min_improvement=st.sampled_from((0, 0, 2, 3)),
-        fee=st.sampled_from(("0", "0", "1", "12.5")),
+        min_improvement=st.sampled_from((0, 0, 0, 2, 3)),
+        fee=st.sampled_from(("0", "0", "0", "1", "12.5")),
         min_cross=st.sampled_from((0, 0, 2)),
     )
     def open_house(self, min_improvement: int, fee: str, min_cross: int) -> None:
@@ -76,22 +76,44 @@ class CrossingMachine(RuleBasedStateMachine):
         self.quotes: dict[str, tuple[int | None, int | None, int]] = {}
         self.pending: dict[str, Cross] = {}
         self.places = 0
+        self.quote("XNAS", 999, 1001)
 
     # what can happen
 
+    @rule(bid=st.integers(998, 1000), width=st.integers(1, 4), first=st.booleans(), behind=st.integers(0, 2))
+    def usable_quote(self, bid: int, width: int, first: bool, behind: int) -> None:
+        best, other = VENUES if first else VENUES[::-1]
+        self.quote(other, bid - behind, bid + width + behind)
+        self.quote(best, bid, bid + width)
+
     @rule(
         venue=st.sampled_from(VENUES),
-        bid=st.one_of(PRICES, PRICES, st.none()),
-        width=st.sampled_from((-1, 0, 1, 1, 2, 2, 3)),
-        has_ask=st.sampled_from((True, True, True, False)),
+        bid=st.one_of(st.none(), PRICES),
+        ask=st.one_of(st.none(), PRICES),
         wait=st.integers(0, 30),
     )
-    def quote(self, venue: str, bid: int | None, width: int, has_ask: bool, wait: int) -> None:
+    def any_quote(self, venue: str, bid: int | None, ask: int | None, wait: int) -> None:
         self.now += wait
-        ask = (1000 if bid is None else bid) + width if has_ask else None
+        self.quote(venue, bid, ask)
+
+    def quote(self, venue: str, bid: int | None, ask: int | None) -> None:
         step = self.crosser.on_nbbo(ROOT, venue, bid, 7, ask, 7, self.now)
         self.quotes[venue] = (bid, ask, self.now)
         self.check(step)
+
+    @rule(
+        is_buy=st.booleans(),
+        owners=st.permutations(OWNERS),
+        sizes=st.lists(SIZES, min_size=2, max_size=4),
+        minimum=st.sampled_from((0, 0, 0, 3, 8)),
+        bid=st.integers(998, 1000),
+    )
+    def several_tickets(self, is_buy: bool, owners: list[str], sizes: list[int], minimum: int, bid: int) -> None:
+        """Some on one side, the last on the other, so that crosses are frequent; the first needs a minimum."""
+        self.usable_quote(bid, 2, True, 1)
+        for n, (owner, size) in enumerate(zip(owners, sizes, strict=False)):
+            is_last = n == len(sizes) - 1
+            self.ticket(is_buy != is_last, owner, size, None, 0 if n else minimum, 0, 0)
 
     @rule(
         is_buy=st.booleans(),
@@ -164,7 +186,7 @@ class CrossingMachine(RuleBasedStateMachine):
         for standing, order in zip(end(cross.cross_id), (buy, sell), strict=True):
             self.same(standing, order)
 
-    @rule(wait=st.integers(1, 120))
+    @rule(wait=st.sampled_from((1, 5, 10, 20, AGE_LIMIT, AGE_LIMIT + 1)))
     def wait(self, wait: int) -> None:
         self.now += wait
         self.expire(self.crosser.on_time(self.now))
@@ -276,5 +298,5 @@ class CrossingMachine(RuleBasedStateMachine):
         assert filled[True] == filled[False], "what was bought was not what was sold"
 
 
-CrossingMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+CrossingMachine.TestCase.settings = settings(max_examples=250, stateful_step_count=40)
 TestCrossingMachine = CrossingMachine.TestCase

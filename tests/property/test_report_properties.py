@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ufos_nautilus.report.measures import drawdown, money_by, spread_captured
-from ufos_nautilus.report.tables import DEC, SCHEMAS
 from ufos_nautilus.report.thin import busiest_window, thin
+from ufos_nautilus.run_schemas import DEC, SCHEMAS
 
 VALUES = st.lists(st.one_of(st.none(), st.integers(-50, 50).map(float)), max_size=400)
 TIMES = st.lists(st.integers(0, 2000), max_size=120).map(sorted)

@@ -1,13 +1,12 @@
 """Streaming: spans cover everything once, events stay whole, time ranges hold."""
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from ufos_nautilus.engine.assemble import resolve_sources
 from ufos_nautilus.engine.feed import borders, chunks, require_rows
+from ufos_nautilus.engine.sources import resolve_sources
 from ufos_nautilus.engine.spec import DataSpec, SyntheticSpec
 from ufos_nautilus.errors import DataError
 

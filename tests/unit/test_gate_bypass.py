@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from tests.books.orders import OneOfEach
 
+from tests.books.orders import OneOfEach
 from ufos_nautilus.engine import Book, BookConfig, ClosedGate, OpenGate
 from ufos_nautilus.engine.bypass import find_bypasses, refuse_bypasses
 from ufos_nautilus.errors import SpecError
@@ -35,7 +35,9 @@ def test_honest_use_is_not_found() -> None:
     assert find_bypasses(source) == []
 
 
-@pytest.mark.parametrize("method", ["submit_order", "submit_order_list", "modify_order", "modify_orders", "close_position"])
+@pytest.mark.parametrize(
+    "method", ["submit_order", "submit_order_list", "modify_order", "modify_orders", "close_position"]
+)
 def test_a_book_that_replaces_an_order_method_is_refused_when_defined(method: str) -> None:
     with pytest.raises(TypeError, match=f"replaces {method}"):
         type("Sneaky", (Book,), {method: lambda self, *a: None})

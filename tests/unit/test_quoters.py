@@ -16,6 +16,7 @@ from ufos_nautilus.pricing.avellaneda_stoikov import (
     reservation_price,
 )
 from ufos_nautilus.pricing.glft import Glft, GlftClosedForm, GlftParams, stationary_skew
+from ufos_nautilus.research.vector_quoters import avellaneda_stoikov_depths, glft_depths
 
 FIGURE = GlftParams(gamma=0.01, k=0.3, A=0.9, bound_lots=30)
 FIGURE_BIDS = [2.9725, 3.0406, 3.1087, 3.1768, 3.2449, 3.3130, 3.3812, 3.4493, 3.5174, 3.5854, 3.6535]
@@ -163,3 +164,13 @@ def test_symmetric_quoter_averages_the_spread_over_the_session():
     quoter = SymmetricQuoter(0.1, 1.5, 10, average_over_s=1.0)
     assert 2 * quoter.quote(7, 2.0, 1.0).bid_depth == pytest.approx(1.4908, abs=1e-4)
     assert quoter.quote(7, 2.0, 1.0) == quoter.quote(0, 2.0, 0.0)
+
+
+def test_quoters_on_arrays_agree_with_the_scalar_ones():
+    inventory = np.arange(-9, 10)
+    scalar = [AvellanedaStoikov(0.1, 1.5, 10).quote(float(q), 2.0, 0.3) for q in inventory]
+    assert pytest.approx(np.array(avellaneda_stoikov_depths(inventory, 0.1, 1.5, 2.0, 0.3))) == np.array(scalar).T
+    params = GlftParams(gamma=0.1, k=1.5, A=140.0, bound_lots=10, xi=0.2)
+    scalar = [GlftClosedForm(params).quote(float(q), 2.0, 0.3) for q in inventory]
+    assert pytest.approx(np.array(glft_depths(inventory, 0.1, 1.5, 140.0, 2.0, 0.2))) == np.array(scalar).T
+    assert glft_depths(np.zeros(3), np.array([0.1, 0.2, 0.3]), 1.5, 140.0, 2.0)[0].shape == (3,)

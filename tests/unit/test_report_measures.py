@@ -19,7 +19,8 @@ from ufos_nautilus.report.measures import (
 )
 from ufos_nautilus.report.periods import period_length, period_name, periods
 from ufos_nautilus.report.sections.quote_figures import quote_figures, reasons
-from ufos_nautilus.report.tables import DEC, SCHEMAS, RunTables
+from ufos_nautilus.report.tables import RunTables
+from ufos_nautilus.run_schemas import DEC, SCHEMAS
 
 T0 = datetime(2024, 1, 15, 9, 0, tzinfo=UTC)
 SECOND, HOUR = 10**9, 3600 * 10**9

@@ -217,6 +217,50 @@ def test_a_table_beyond_the_limit_is_cut_and_says_so(tmp_path):
     assert f"The first {limits.REPORT_TABLE_ROWS_MAX} of {limits.REPORT_TABLE_ROWS_MAX + 1} rows" in page
 
 
+def test_what_the_gate_refused_is_counted_by_reason(tmp_path):
+    rows = {"denials": [(START, BOOK, f"O{i}", INSTRUMENT, "submit", "fat finger") for i in range(3)]}
+    write_run(tmp_path / "r", rows)
+    page = write_report(tmp_path / "r").read_text("utf-8")
+    assert "Refused by the risk gate" in page
+    assert '<td>fat finger</td><td class="n">3</td>' in page
+
+
+def test_rows_lost_to_a_recording_limit_are_owned_up_to(tmp_path):
+    page = write_report(make_run(tmp_path, minutes=1, dropped_rows={"quotes": 12_345})).read_text("utf-8")
+    assert "missing from tables and charts: quotes 12,345." in page
+
+
+def test_assumptions_about_undescribed_instruments_are_stated(tmp_path, run):
+    write_run(tmp_path / "r", market_maker_rows(5), instruments=None)
+    assert f"all prices seen share: {INSTRUMENT} 0.1." in write_report(tmp_path / "r").read_text("utf-8")
+    assert "does not describe its instruments" not in write_report(run).read_text("utf-8")
+
+
+def test_few_distances_are_counted_in_ticks_and_many_in_basis_points(tmp_path, run):
+    def distances(run_dir):
+        page = write_report(run_dir).read_text("utf-8")
+        return dict(zip(titles(page), figures(page), strict=True))["Fills by distance to mid"]
+
+    fills = RunTables.load(run).fills.height
+    ticks = distances(run)
+    assert ticks["layout"]["xaxis"]["title"]["text"] == "ticks better than the mid"
+    rows = market_maker_rows(20)
+    rows["fills"] = [(*r[:7], r[7] - Decimal(i) / 10, *r[8:]) for i, r in enumerate(rows["fills"])]
+    write_run(tmp_path / "wide", rows)
+    bps = distances(tmp_path / "wide")
+    assert bps["layout"]["xaxis"]["title"]["text"] == "bps better than the mid"
+    assert sum(ticks["data"][0]["y"]) == sum(bps["data"][0]["y"]) == fills
+
+
+def test_currencies_are_never_added_up_together(tmp_path):
+    rows = market_maker_rows(3)
+    rows["equity"] += [(*row[:2], "BTC", Decimal(2), Decimal(2), Decimal(0)) for row in rows["equity"]]
+    write_run(tmp_path / "r", rows)
+    page = write_report(tmp_path / "r").read_text("utf-8")
+    assert [t for t in titles(page) if t.startswith("Equity, ")] == ["Equity, USDT", "Equity, BTC"]
+    assert "P&amp;L change, BTC" in page
+
+
 def test_a_book_that_does_not_quote_is_shown_by_its_fills(tmp_path):
     rows = market_maker_rows(5)
     rows["quotes"] = []

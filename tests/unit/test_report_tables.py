@@ -10,7 +10,7 @@ from tests.run_factory import INSTRUMENT, INSTRUMENT_DATA, START, empty_run, mak
 from ufos_nautilus import limits
 from ufos_nautilus.errors import DataError, LimitExceededError
 from ufos_nautilus.report import RunTables
-from ufos_nautilus.report.tables import SCHEMAS
+from ufos_nautilus.run_schemas import SCHEMAS
 
 
 @pytest.fixture

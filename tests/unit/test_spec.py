@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.specs import market_spec
 
+from tests.specs import market_spec
 from ufos_nautilus.engine import load_spec, parse_spec
 from ufos_nautilus.engine.spec_file import apply_override, spec_digest
 from ufos_nautilus.errors import SpecError

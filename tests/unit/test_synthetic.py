@@ -11,6 +11,7 @@ from ufos_nautilus.errors import DataError, LimitExceededError, SpecError
 from ufos_nautilus.limits import SYNTHETIC_BATCH_ROWS, SYNTHETIC_EVENTS_MAX, SYNTHETIC_INSTRUMENTS_MAX
 from ufos_nautilus.market.recording import Recording
 from ufos_nautilus.market.synthetic import SingleMarketParams, generate_single
+from ufos_nautilus.market.synthetic_pair import PairParams, generate_pair
 from ufos_nautilus.market.synthetic_universe import SECTORS, UniverseParams, generate_universe
 
 
@@ -216,3 +217,29 @@ def test_instruments_of_one_sector_move_together_more_than_across_sectors():
     across = both.select(pl.corr("AAAA", "AAAB")).item()
     assert within > across + 0.2
     assert across > 0.0
+
+
+def test_the_follower_of_a_pair_repeats_the_leaders_moves_after_the_lag():
+    params = PairParams(duration_s=300.0, own_sigma=0.002, level_lots=10**7)
+    found = tables(generate_pair(params))
+    mids = {}
+    for name in (params.leader_id, params.follower_id):
+        quotes = found["quotes", name].cast({c: pl.Float64 for c in ("bid_price", "ask_price", "bid_size", "ask_size")})
+        share = pl.col("bid_size") / (pl.col("bid_size") + pl.col("ask_size"))
+        mids[name] = quotes.select(
+            "ts_init", m=pl.col("bid_price") + (pl.col("ask_price") - pl.col("bid_price")) * share
+        )
+    both = mids[params.leader_id].join_asof(mids[params.follower_id], on="ts_init", suffix="_follower")
+    moves = both.select(lead=pl.col("m").diff(), follow=pl.col("m_follower").diff()).drop_nulls()
+    fit = [moves.select(pl.corr(pl.col("lead").shift(lag), "follow")).item() for lag in range(6)]
+    assert fit[params.lag_updates] > 0.95
+    assert max(abs(x) for i, x in enumerate(fit) if i != params.lag_updates) < 0.2
+    assert moves["lead"].abs().max() > 0.09
+
+
+def test_a_pair_without_noise_or_jumps_stands_still_and_nonsense_is_refused():
+    quiet = tables(generate_pair(PairParams(duration_s=5.0, sigma=0.0, own_sigma=0.0, jump_rate=0.0)))
+    assert quiet["quotes", "FOLLOW-PERP.SIM"]["bid_price"].n_unique() == 1
+    for changed in ({"lag_s": 0.0}, {"beta": -1.0}, {"jump_rate": 100.0}, {"follower_id": "LEAD-PERP.SIM"}, {"k": 0.0}):
+        with pytest.raises(SpecError):
+            PairParams(**changed)

@@ -10,10 +10,11 @@ from ufos_nautilus.cli.console import ProgressLine, out, print_json, print_table
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.market.catalog import Catalog
 from ufos_nautilus.market.importing import ImportReport, import_recording
-from ufos_nautilus.market.manifest import Dataset, TableEntry
+from ufos_nautilus.market.manifest import MANIFEST_PATH, Dataset, TableEntry
 from ufos_nautilus.market.recording import ReadOptions, TableKind
 from ufos_nautilus.market.tables import timestamp
 
+CATALOGS = Path("catalogs")
 DEFECTIVE = 4
 """Exit code of `ufos data check` for a catalog with errors."""
 
@@ -55,7 +56,7 @@ def import_(
     extra = _pairs(option, "--option")
     identity = {f"option.{k}": v for k, v in extra.items()}
     identity |= {k: v for k, v in (("instrument_id", instrument_id), ("tick", tick), ("lot", lot)) if v}
-    target = catalog or Path("catalogs") / fmt
+    target = catalog or CATALOGS / fmt
     with ProgressLine(f"import {fmt}", 0, "lines", quiet=json) as progress:
         options = ReadOptions(instrument_id, tick, lot, extra, progress.advance)
         report = import_recording(
@@ -102,15 +103,35 @@ def check(catalog: CatalogArgument, json: JsonOption = False) -> None:
 
 
 @app.command("list")
-def list_(catalog: CatalogArgument, json: JsonOption = False) -> None:
-    """List the tables of a catalog."""
-    opened = Catalog.open(catalog)
-    tables = opened.tables()
+def list_(
+    catalog: Annotated[
+        Path | None,
+        typer.Argument(metavar="[CATALOG]", help="Directory of the catalog; default: all of catalogs/."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """List the tables of a catalog, or the catalogs in catalogs/."""
+    if catalog is None:
+        _list_catalogs(json=json)
+        return
+    tables = Catalog.open(catalog).tables()
     if json:
         print_json({"catalog": str(catalog), "tables": [_table_json(t) for t in tables]})
         return
     rows = [(t.identifier, t.kind, t.rows, *_span(t), len(t.files)) for t in tables]
     print_table(f"{catalog}", ("identifier", "table", "rows", "first", "last", "files"), rows)
+
+
+def _list_catalogs(*, json: bool) -> None:
+    found = [p.parent.parent for depth in ("*", "*/*") for p in CATALOGS.glob(f"{depth}/{MANIFEST_PATH}")]
+    opened = [(path, Catalog.open(path)) for path in sorted(found)]
+    rows = [(str(path), len(c.instruments()), sum(t.rows for t in c.tables())) for path, c in opened]
+    if json:
+        print_json({"catalogs": [dict(zip(("catalog", "instruments", "rows"), row, strict=True)) for row in rows]})
+        return
+    print_table(f"{CATALOGS}", ("catalog", "instruments", "rows"), rows)
+    if not rows:
+        out().print("none yet; next: ufos data generate single, or ufos data import --help")
 
 
 @app.command()
@@ -164,7 +185,7 @@ def generate_universe(
 
 
 def _generate(name: str, params: Any, read: Any, catalog: Path | None, *, json: bool) -> None:
-    target = catalog or Path("catalogs") / f"synthetic-{name}"
+    target = catalog or CATALOGS / f"synthetic-{name}"
     report = import_recording(
         target,
         read,

@@ -59,7 +59,9 @@ def compare(
 def replay(run: RunName, json: Json = False) -> None:
     """Run a stored spec again and compare the digests; exit code 1 where they differ."""
     old = RunResult.load(find_run(runs_root(), run))
-    spec = parse_spec(json_module.loads((old.directory / "spec.json").read_text("utf-8")), source=f"spec of {old.run_id}")
+    spec = parse_spec(
+        json_module.loads((old.directory / "spec.json").read_text("utf-8")), source=f"spec of {old.run_id}"
+    )
     before = dict(old.summary)
     result = run_with_progress(spec, quiet=json)
     add_report(result)

@@ -17,7 +17,7 @@ ClassPath = Annotated[str, typer.Argument(help="A book class; empty for the run 
 
 @app.command()
 def schema(class_path: ClassPath = "") -> None:
-    """Print the JSON Schema of a run spec, or of the params of a book class such as ufos_strategies.market_maker:MarketMaker."""
+    """Print the JSON Schema of a run spec, or of the params of a book class (module:Class)."""
     model = load_book_class(class_path).Config if class_path else RunSpec
     print(json_module.dumps(model.model_json_schema(), indent=1))
 

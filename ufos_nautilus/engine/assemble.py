@@ -1,9 +1,8 @@
 """Builds an engine from a run spec: data sources, instruments, venues, books and the recorder."""
 
-import difflib
 import importlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +12,25 @@ from nautilus_trader.config import DataCatalogConfig, DataEngineConfig, RiskEngi
 from nautilus_trader.model import TraderId
 from pydantic import ValidationError
 
-from ufos_nautilus.engine.book import Book, BookConfig
+from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.bypass import refuse_bypasses
-from ufos_nautilus.engine.feed import TableRef
 from ufos_nautilus.engine.gate import Gate, OpenGate
-from ufos_nautilus.engine.generated import generated_catalog
+from ufos_nautilus.engine.house import House
+from ufos_nautilus.engine.house_setup import add_house, starting_capital
 from ufos_nautilus.engine.instruments import to_engine
-from ufos_nautilus.engine.spec import BookSpec, DataSpec, RunSpec
+from ufos_nautilus.engine.keeper import LedgerKeeper
+from ufos_nautilus.engine.sources import Sources, instrument_names, require_known
+from ufos_nautilus.engine.spec import BookSpec, RunSpec
 from ufos_nautilus.engine.spec_file import explain
 from ufos_nautilus.engine.venues import add_venue, venue_seeds
 from ufos_nautilus.errors import SpecError
-from ufos_nautilus.market.catalog import Catalog
+from ufos_nautilus.ledger.ledger import Ledger
+from ufos_nautilus.ledger.store import LedgerStore
 from ufos_nautilus.market.instruments import InstrumentSpec
 
 TICKS_IN_CACHE = 100
 BARS_IN_CACHE = 500
-
-
-@dataclass(slots=True)
-class Sources:
-    """What the data part of a spec resolves to."""
-
-    instruments: dict[str, InstrumentSpec] = field(default_factory=dict)
-    tables: list[TableRef] = field(default_factory=list)
-    digests: list[str] = field(default_factory=list)
-
-
-def resolve_sources(specs: Sequence[DataSpec]) -> Sources:
-    """Open the catalogs a spec names (generating markets where it asks for them) and pick tables.
-
-    Raises
-    ------
-    SpecError
-        For an unknown instrument, naming the nearest one.
-
-    """
-    out = Sources()
-    for spec in specs:
-        path = generated_catalog(spec.synthetic) if spec.synthetic else Path(spec.catalog)
-        catalog = Catalog.open(path)
-        known = catalog.instruments()
-        wanted = list(spec.instruments) or sorted(known)
-        for name in wanted:
-            require_known(name, known, f"catalog {path}")
-            out.instruments[name] = known[name]
-            out.tables += [
-                TableRef(path, entry.kind, entry.identifier, entry.rows, tuple(catalog.files(entry.kind, entry.identifier)))
-                for entry in catalog.tables(name)
-                if not spec.tables or entry.kind in spec.tables
-            ]
-        out.digests.append(catalog.digest(wanted))
-    if not out.tables:
-        raise SpecError("the spec's data holds no tables at all", next_step="`ufos data list CATALOG` shows what is there")
-    return out
-
-
-def require_known(name: str, known: Any, where: str) -> None:
-    """Raise `SpecError` naming the nearest instrument where `name` is not among `known`."""
-    if name not in known:
-        near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.3)
-        hint = f"did you mean {near[0]!r}?" if near else f"there: {', '.join(sorted(known)[:10])}"
-        raise SpecError(f"{where} has no instrument {name!r}", expected="an instrument that is there", next_step=hint)
+LEDGER_FILE = "ledger.sqlite"
 
 
 def load_book_class(path: str) -> type[Book]:
@@ -103,16 +60,12 @@ def make_book(spec: BookSpec, seed: int, instruments: dict[str, InstrumentSpec])
             expected=f"parameters of {spec.class_path}",
         ) from None
     except TypeError as error:
-        raise SpecError(f"params of book {spec.id}: {error}", expected="parameters other than book_id and seed") from None
+        raise SpecError(
+            f"params of book {spec.id}: {error}", expected="parameters other than book_id and seed"
+        ) from None
     for name in instrument_names(config):
         require_known(name, instruments, f"book {spec.id}: the run")
     return book_class(config)
-
-
-def instrument_names(config: BookConfig) -> list[str]:
-    """Return the instruments a config names in fields called ``instrument_id`` or ``instrument_ids``."""
-    one = getattr(config, "instrument_id", None)
-    return ([one] if one else []) + list(getattr(config, "instrument_ids", ()))
 
 
 def book_seed(seed: int, book_id: str) -> int:
@@ -145,10 +98,25 @@ def make_engine(spec: RunSpec, directory: Path) -> BacktestEngine:
     return BacktestEngine(config)
 
 
+@dataclass(slots=True)
+class Assembly:
+    """The parts of a run that the runner talks to."""
+
+    books: list[Book]
+    keeper: LedgerKeeper | None = None
+    house: House | None = None
+    ledger: Ledger | None = None
+
+    @property
+    def actors(self) -> list[Any]:
+        """Return the actors in the order in which they must hear of events."""
+        return [actor for actor in (self.house, self.keeper) if actor is not None]
+
+
 def assemble(
-    engine: BacktestEngine, spec: RunSpec, sources: Sources, gate: Gate | None = None
-) -> list[Book]:
-    """Add venues, instruments and books to an engine and return the books."""
+    engine: BacktestEngine, spec: RunSpec, sources: Sources, directory: Path, run_id: str, gate: Gate | None = None
+) -> Assembly:
+    """Add venues and instruments to an engine, and make books, house and ledger keeper."""
     venues = {v.name for v in spec.venues}
     missing = sorted({i.venue for i in sources.instruments.values()} - venues)
     if missing:
@@ -164,4 +132,13 @@ def assemble(
     books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
     for book in books:
         book.gate = gate or OpenGate()
-    return books
+    out = Assembly(books)
+    if spec.crossing is not None and spec.crossing.enabled:
+        out.house = add_house(engine, spec, spec.crossing, sources, books, directory, run_id)
+    if spec.ledger.enabled:
+        source = os.environ.get("UFOS_LEDGER_URL") or directory / LEDGER_FILE
+        out.ledger = Ledger(LedgerStore.open(source), batch=spec.ledger.batch)
+        cash = {v.name for v in spec.venues if v.account == "cash"}
+        capital = starting_capital(spec, dark=out.house is not None)
+        out.keeper = LedgerKeeper(out.ledger, sources.instruments, cash, capital)
+    return out

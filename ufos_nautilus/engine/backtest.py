@@ -12,13 +12,14 @@ from typing import Any
 from nautilus_trader.backtest import BacktestEngine
 from nautilus_trader.model import Venue
 
-from ufos_nautilus.engine.assemble import Sources, assemble, make_engine, resolve_sources
+from ufos_nautilus.engine.assemble import Assembly, assemble, make_engine
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.feed import borders, chunks, require_rows, to_ns
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.recorder import Recorder
 from ufos_nautilus.engine.result import RunResult, clean_statistics, plain, run_digest
 from ufos_nautilus.engine.runs import code_version, new_run_directory, run_id, runs_root, write_json
+from ufos_nautilus.engine.sources import Sources, resolve_sources
 from ufos_nautilus.engine.spec import RunSpec
 from ufos_nautilus.engine.spec_file import spec_digest
 from ufos_nautilus.errors import RunFailedError, SpecError
@@ -59,7 +60,8 @@ def run_backtest(spec: RunSpec, *, root: Path | None = None, progress: Progress 
     with new_run_directory(root, identifier) as directory:
         engine = make_engine(spec, directory)
         try:
-            summary = _run(engine, spec, sources, directory, progress)
+            parts = assemble(engine, spec, sources, directory, identifier)
+            summary = _run(engine, spec, sources, directory, parts, progress)
         finally:
             engine.dispose()
             # An engine holds cycles through its callbacks; many runs in one process must not pile up.
@@ -82,31 +84,39 @@ def run_backtest(spec: RunSpec, *, root: Path | None = None, progress: Progress 
 
 
 def _run(
-    engine: BacktestEngine, spec: RunSpec, sources: Sources, directory: Path, progress: Progress | None
+    engine: BacktestEngine,
+    spec: RunSpec,
+    sources: Sources,
+    directory: Path,
+    parts: Assembly,
+    progress: Progress | None,
 ) -> dict[str, Any]:
-    books = assemble(engine, spec, sources)
     interval_ns = int(spec.recording.sample_interval_s * NS_PER_S)
     venues = [v.name for v in spec.venues]
     recorder = Recorder(directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes)
-    engine.add_actor(recorder)
-    for book in books:
+    actors = [*parts.actors, recorder]
+    for actor in actors:
+        engine.add_actor(actor)
+    for book in parts.books:
         book.quote_log = recorder.quote_log
         engine.add_strategy(book)
-    rows = _stream(engine, spec, sources, [recorder, *books], progress)
+    rows = _stream(engine, spec, sources, [*actors, *parts.books], progress)
     hashes = recorder.finish()
     result = engine.get_result()
     balances = _final_balances(engine, spec)
     return {
+        **_house_figures(parts),
         "rows": rows,
         "events": result.total_events,
         **recorder.counts,
         "dropped_rows": {name: t.dropped for name, t in recorder.tables.items() if t.dropped},
-        "net_pnl": _net_pnl(engine, spec),
+        "net_pnl": _net_pnl(engine, spec, parts),
         "max_inventory": {k: plain(v) for k, v in sorted(recorder.max_inventory.items())},
         "final_balances": balances,
         "statistics": clean_statistics(result),
         "digests": hashes,
         "digest": run_digest(hashes, balances),
+        "instruments": {name: i.to_dict() for name, i in sorted(sources.instruments.items())},
         "books": [{"id": b.id, "kind": b.kind, "class_path": b.class_path} for b in spec.books],
     }
 
@@ -167,8 +177,22 @@ def _final_balances(engine: BacktestEngine, spec: RunSpec) -> dict[str, dict[str
     return out
 
 
-def _net_pnl(engine: BacktestEngine, spec: RunSpec) -> dict[str, str]:
+def _house_figures(parts: Assembly) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    if parts.keeper is not None:
+        out["ledger"] = parts.keeper.finish()
+    if parts.house is not None:
+        out["crosses"] = parts.house.figures()
+    return out
+
+
+def _net_pnl(engine: BacktestEngine, spec: RunSpec, parts: Assembly) -> dict[str, str]:
+    """Return profit by currency: the books' net asset values at mid less their capital, else the engine's equity."""
     pnl: dict[str, Decimal] = {}
+    if parts.keeper is not None:
+        for code, value in parts.keeper.net_pnl().items():
+            pnl[code] = value
+        return {code: plain(value) for code, value in sorted(pnl.items())}
     for venue in spec.venues:
         for text in venue.balances:
             amount, _, code = text.partition(" ")

@@ -1,16 +1,28 @@
 """Base class of every book: callbacks guarded, order events republished, all orders through the gate."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from decimal import Decimal
+from typing import Any, ClassVar, Protocol, Self
 
-from nautilus_trader.model import OrderSide, Position, PositionSide, StrategyId
+from nautilus_trader.model import InstrumentId, OrderSide, Position, PositionSide, StrategyId
 from nautilus_trader.trading import Strategy, StrategyConfig
 from pydantic import BaseModel, ConfigDict, Field
 
+from ufos_nautilus.crossing.residual import DeskQuote, QuoteRequest, market_instruction
+from ufos_nautilus.crossing.ticket import Ticket
 from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest
 from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.house_book import TicketFill, market_leg, market_order
 
-POSITION_METHODS = ("close_position", "close_all_positions")
+OTHER_METHODS = ("close_position", "close_all_positions", "make_leg", "send_leg")
+
+
+class TicketReceiver(Protocol):
+    """Where a book sends its tickets."""
+
+    def receive(self, ticket: Ticket) -> None:
+        """Take a ticket."""
+        ...
 
 
 class BookConfig(BaseModel):
@@ -46,7 +58,7 @@ class Book(Guarded, Strategy):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        replaced = [m for m in (*ORDER_METHODS, *POSITION_METHODS) if m in vars(cls)]
+        replaced = [m for m in (*ORDER_METHODS, *OTHER_METHODS) if m in vars(cls)]
         if replaced:
             raise TypeError(
                 f"{cls.__name__} replaces {', '.join(replaced)}; orders of a book always pass the gate, "
@@ -61,6 +73,7 @@ class Book(Guarded, Strategy):
     def __init__(self, config: BookConfig) -> None:
         self.params = config
         self.gate = ClosedGate()
+        self.house: TicketReceiver | None = None
         self.quote_log: Callable[[tuple[Any, ...]], None] | None = None
         self._orders_topic = f"books.{config.book_id}.orders"
         self._positions_topic = f"books.{config.book_id}.positions"
@@ -89,6 +102,37 @@ class Book(Guarded, Strategy):
         """Call `handler(message)` for every message on the bus whose topic matches, for example ``books.*.orders``."""
         self.subscribe_topic(topic, self.guard(handler))
 
+    # the house
+
+    def send_ticket(self, ticket: Ticket) -> None:
+        """State an intent to trade: it crosses inside the house where there is one, else it goes to the market."""
+        if self.house is None:
+            self.work_on_market(ticket, ticket.quantity)
+        else:
+            self.house.receive(ticket)
+
+    def work_on_market(self, ticket: Ticket, quantity: Decimal) -> None:
+        """Work what is left of a ticket on the lit market, as its instruction says."""
+        algorithm, parameters = market_instruction(ticket)
+        self.submit_order(market_order(self, ticket, quantity, algorithm, parameters))
+
+    def on_ticket_fill(self, fill: TicketFill) -> None:
+        """React to a piece of a ticket that traded inside the house; override where it matters."""
+
+    def on_quote_request(self, request: QuoteRequest) -> DeskQuote | None:
+        """Answer a request for a quote on a residual; None unless a desk overrides it."""
+        return None
+
+    def make_leg(self, instrument_id: str, side: str, quantity: Decimal, tags: list[str]) -> Any:
+        """Return a reviewed leg of a trade inside the house, or None where the gate refuses; nothing is sent."""
+        instrument = self.cache.instrument(InstrumentId.from_str(instrument_id))
+        order = market_leg(self, instrument_id, side, quantity, instrument.size_precision, tags)
+        return order if self._passes("submit", order) else None
+
+    def send_leg(self, order: Any) -> None:
+        """Send a leg that `make_leg` had reviewed."""
+        super().submit_order(order)
+
     # orders: everything below passes the gate
 
     def submit_order(self, order: Any, position_id: Any = None, client_id: Any = None, params: Any = None) -> None:
@@ -99,7 +143,7 @@ class Book(Guarded, Strategy):
     def submit_order_list(
         self, order_list: Any, position_id: Any = None, client_id: Any = None, params: Any = None
     ) -> None:
-        """Send a list of orders (of `order_factory.bracket`, say) if the gate lets every one pass; else none is sent."""
+        """Send orders together (those of `order_factory.bracket`, say) if the gate lets all pass; else none is sent."""
         if all([self._passes("submit", order) for order in order_list]):
             super().submit_order_list(order_list, position_id, client_id, params)
 

@@ -9,6 +9,8 @@ from ufos_nautilus.engine.gate import ORDER_METHODS
 from ufos_nautilus.errors import SpecError
 
 GATED = frozenset((*ORDER_METHODS, "close_position", "close_all_positions"))
+HOUSE_ONLY = frozenset(("make_leg", "send_leg"))
+"""Methods that only the house calls; a book that does would send an order reviewed by nobody."""
 
 
 class Bypass(NamedTuple):
@@ -30,7 +32,9 @@ def find_bypasses(source: str) -> list[Bypass]:
             owner = node.value
             if not (isinstance(owner, ast.Name) and owner.id == "self"):
                 found.append(Bypass(node.lineno, f"{ast.unparse(node)} goes around the gate"))
-        elif isinstance(node, ast.Constant) and node.value in GATED:
+        elif isinstance(node, ast.Attribute) and node.attr in HOUSE_ONLY:
+            found.append(Bypass(node.lineno, f"{ast.unparse(node)} is for the house alone"))
+        elif isinstance(node, ast.Constant) and node.value in GATED | HOUSE_ONLY:
             found.append(Bypass(node.lineno, f"the name {node.value!r} as text can reach an order method"))
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]

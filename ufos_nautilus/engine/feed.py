@@ -31,6 +31,7 @@ class TableRef:
     kind: str
     identifier: str
     rows: int
+    first_ns: int
     files: tuple[Path, ...]
 
 

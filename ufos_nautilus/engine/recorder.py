@@ -21,8 +21,9 @@ from nautilus_trader.model import (
 
 from ufos_nautilus.engine.gate import GateDenial
 from ufos_nautilus.engine.guard import Guarded
-from ufos_nautilus.engine.spill import TABLES, SpillTable
+from ufos_nautilus.engine.spill import SpillTable
 from ufos_nautilus.limits import SAMPLE_ROWS_MAX
+from ufos_nautilus.run_schemas import SCHEMAS
 
 TERMINAL = (OrderCanceled, OrderDenied, OrderExpired, OrderRejected)
 PURGE_INTERVAL_NS = 60_000_000_000
@@ -55,7 +56,7 @@ class Recorder(Guarded, DataActor):
     def __init__(
         self, directory: Path, sample_interval_ns: int, venues: list[str], portfolio: Any, *, keep_quotes: bool
     ) -> None:
-        self.tables = {name: SpillTable(name, directory, SAMPLE_ROWS_MAX) for name in TABLES}
+        self.tables = {name: SpillTable(name, directory, SAMPLE_ROWS_MAX) for name in SCHEMAS}
         self.quote_log = self.tables["quotes"].append if keep_quotes else None
         self.counts = {"orders": 0, "fills": 0, "denied": 0, "rejected": 0}
         self.inventory: dict[tuple[str, str], Decimal] = {}

@@ -48,7 +48,7 @@ class RunResult:
         return self.summary["digest"]
 
     def table(self, name: str) -> pl.DataFrame:
-        """Return one of the tables named in `ufos_nautilus.engine.spill.TABLES`."""
+        """Return one of the tables named in `ufos_nautilus.run_schemas.SCHEMAS`."""
         return pl.read_parquet(self.directory / f"{name}.parquet")
 
     @property

@@ -159,6 +159,10 @@ class BookSpec(SpecModel):
     """Whose book it is."""
     class_path: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     """Where the class lives, for example ufos_strategies.market_maker:MarketMaker."""
+    capital: list[Amount] = Field(default_factory=list)
+    """What the book starts with, out of its venue's balance, for example ["250000 USD"]; the rest is the house's."""
+    venue: str = ""
+    """Where its capital lies; the first venue unless named."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the class; validated by its own config model."""
 
@@ -170,6 +174,34 @@ class RiskSpec(SpecModel):
     """Orders per second before the engine denies one; its own default of 100 starves market makers silently."""
     order_modifies_per_s: int = Field(default=10_000, ge=1, le=1_000_000)
     """Modifications per second before the engine denies one."""
+
+
+class CrossingSpec(SpecModel):
+    """Orders that meet inside the house."""
+
+    enabled: bool = True
+    """False sends every ticket to the market: the control."""
+    instruments: list[Identifier] = Field(default_factory=list)
+    """Lit instruments whose tickets cross; empty for all equities and linear contracts of the run."""
+    window_s: float = Field(default=5.0, ge=0, le=86_400)
+    """How long a ticket rests in the pool before the desk is asked for the rest; 0 asks at once."""
+    age_limit_ms: float = Field(default=1_000.0, gt=0)
+    """A best bid or offer older than this is stale and crosses nothing."""
+    min_improvement: Decimal = Field(default=Decimal(0), ge=0)
+    """Least improvement against the touch per side, price units."""
+    fee_bps: Decimal = Field(default=Decimal(0), ge=0)
+    """Transfer fee of each side of a cross, basis points of its value, paid to the house."""
+    min_quantity: Decimal = Field(default=Decimal(0), ge=0)
+    """No cross is smaller."""
+
+
+class LedgerSpec(SpecModel):
+    """The double-entry ledger of a run; a server instead of the run's own file is named by UFOS_LEDGER_URL."""
+
+    enabled: bool = True
+    """Whether fills are posted and reconciled."""
+    batch: int = Field(default=1_000, ge=1, le=100_000)
+    """Entries made durable at a time; 1 makes each durable before the next event."""
 
 
 class RecordingSpec(SpecModel):
@@ -200,6 +232,10 @@ class RunSpec(SpecModel):
     """Venues, one for each venue name in the instrument ids."""
     books: list[BookSpec] = Field(default_factory=list, max_length=BOOKS_PER_RUN_MAX)
     """Books that trade."""
+    crossing: CrossingSpec | None = None
+    """Present where tickets cross inside the house."""
+    ledger: LedgerSpec = LedgerSpec()
+    """The double-entry ledger."""
     risk: RiskSpec = RiskSpec()
     """The engine's own order checks."""
     recording: RecordingSpec = RecordingSpec()

@@ -5,97 +5,10 @@ from typing import Any
 
 import polars as pl
 
-DEC = pl.Decimal(38, 12)
-TS = pl.Datetime("ns", "UTC")
+from ufos_nautilus.run_schemas import DEC, SCHEMAS, TS
+
 PART_ROWS = 20_000
 """Rows kept in memory per table."""
-
-Columns = dict[str, Any]
-
-TABLES: dict[str, Columns] = {
-    "orders": {
-        "ts_init": TS,
-        "client_order_id": pl.String,
-        "book": pl.String,
-        "instrument_id": pl.String,
-        "side": pl.String,
-        "order_type": pl.String,
-        "quantity": DEC,
-        "price": DEC,
-        "status": pl.String,
-        "filled_quantity": DEC,
-        "avg_price": DEC,
-        "ts_last": TS,
-        "tags": pl.String,
-    },
-    "fills": {
-        "ts": TS,
-        "trade_id": pl.String,
-        "client_order_id": pl.String,
-        "venue_order_id": pl.String,
-        "book": pl.String,
-        "instrument_id": pl.String,
-        "side": pl.String,
-        "price": DEC,
-        "quantity": DEC,
-        "liquidity": pl.String,
-        "commission": DEC,
-        "commission_currency": pl.String,
-        "bid": DEC,
-        "ask": DEC,
-    },
-    "positions": {
-        "book": pl.String,
-        "instrument_id": pl.String,
-        "side": pl.String,
-        "quantity": DEC,
-        "avg_open": DEC,
-        "avg_close": DEC,
-        "realized_pnl": DEC,
-        "currency": pl.String,
-        "ts_opened": TS,
-        "ts_closed": TS,
-    },
-    "equity": {
-        "ts": TS,
-        "account": pl.String,
-        "currency": pl.String,
-        "equity": DEC,
-        "balance": DEC,
-        "unrealized": DEC,
-    },
-    "inventory": {
-        "ts": TS,
-        "book": pl.String,
-        "instrument_id": pl.String,
-        "quantity": DEC,
-        "bid": DEC,
-        "ask": DEC,
-    },
-    "quotes": {
-        "ts": TS,
-        "book": pl.String,
-        "instrument_id": pl.String,
-        "bid": DEC,
-        "bid_size": DEC,
-        "ask": DEC,
-        "ask_size": DEC,
-        "fair_value": pl.Float64,
-        "inventory": DEC,
-        "market_bid": DEC,
-        "market_ask": DEC,
-        "reason": pl.String,
-    },
-    "denials": {
-        "ts": TS,
-        "book": pl.String,
-        "client_order_id": pl.String,
-        "instrument_id": pl.String,
-        "action": pl.String,
-        "reason": pl.String,
-    },
-}
-"""Every table a run stores, with its columns; decimals arrive as text and are converted in bulk."""
 
 
 class SpillTable:
@@ -104,7 +17,7 @@ class SpillTable:
     Parameters
     ----------
     name : str
-        Key of `TABLES`.
+        Key of `SCHEMAS`.
     directory : Path
         Where part files and the finished table go.
     rows_max : int
@@ -114,7 +27,7 @@ class SpillTable:
 
     def __init__(self, name: str, directory: Path, rows_max: int) -> None:
         self.name, self.rows_max = name, rows_max
-        self.columns = TABLES[name]
+        self.columns = SCHEMAS[name]
         self.rows_count = 0
         self.dropped = 0
         self._directory = directory
@@ -122,7 +35,7 @@ class SpillTable:
         self._parts: list[Path] = []
 
     def append(self, row: tuple[Any, ...]) -> None:
-        """Keep one row, in the order of `TABLES[name]`; times as integer nanoseconds."""
+        """Keep one row, in the order of `SCHEMAS[name]`; times as integer nanoseconds."""
         if self.rows_count >= self.rows_max:
             self.dropped += 1
             return

@@ -9,8 +9,13 @@ Execute = Callable[[str], Any]
 """Runs one SQL statement in the open transaction; what it returns has `fetchall`."""
 
 WORDS: Final = {
-    "sqlite": {"key": "INTEGER PRIMARY KEY", "bytes": "BLOB", "strict": "STRICT", "rowless": "STRICT, WITHOUT ROWID",
-        "big": "INTEGER"},
+    "sqlite": {
+        "key": "INTEGER PRIMARY KEY",
+        "bytes": "BLOB",
+        "strict": "STRICT",
+        "rowless": "STRICT, WITHOUT ROWID",
+        "big": "INTEGER",
+    },
     "postgresql": {"key": "BIGINT PRIMARY KEY", "bytes": "BYTEA", "strict": "", "rowless": "", "big": "BIGINT"},
 }
 
@@ -155,4 +160,3 @@ def require_known(version: int, latest: int = LATEST) -> None:
             expected="a ledger of this version or an older one",
             next_step="upgrade ufos-nautilus",
         )
-

@@ -17,9 +17,7 @@ LEDGER_FILE = "ledger.sqlite"
 BUSY_TIMEOUT_S = 10
 
 metadata = sa.MetaData()
-assets = sa.Table(
-    "assets", metadata, sa.Column("code", sa.Text, primary_key=True), sa.Column("decimals", sa.Integer)
-)
+assets = sa.Table("assets", metadata, sa.Column("code", sa.Text, primary_key=True), sa.Column("decimals", sa.Integer))
 accounts = sa.Table(
     "accounts",
     metadata,
@@ -175,17 +173,19 @@ def _sqlite(url: URL, *, readonly: bool) -> Engine:
         mode = "ro&immutable=1" if frozen else "rw" if readonly else "rwc"
         target = f"file:{quote(str(path.absolute()))}?mode={mode}"
         connection = sqlite3.connect(target, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        if readonly:
-            connection.execute("PRAGMA query_only=ON")
-        else:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
+        try:
+            for pragma in ("query_only=ON",) if readonly else ("journal_mode=WAL", "synchronous=FULL"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     engine = sa.create_engine("sqlite://", creator=opened, poolclass=sa.pool.NullPool)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+        write = connection.get_execution_options().get("write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine

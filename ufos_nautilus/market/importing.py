@@ -252,7 +252,8 @@ class _StagedTables:
             return
         frame = pl.concat(self._frames[key], rechunk=True)
         # Rows of one instant stay in one file: a file boundary never splits an event.
-        cut = frame.height if last else int(frame["ts_init"].search_sorted(frame["ts_init"][-1], side="left"))
+        times = frame["ts_init"].to_physical()
+        cut = frame.height if last else int(times.search_sorted(times[-1], side="left"))
         if cut == 0:
             if frame.height > CATALOG_ROWS_PER_FILE_MAX:
                 raise LimitExceededError(f"{key[1]}: {frame.height:,} rows at one instant", expected="fewer per file")

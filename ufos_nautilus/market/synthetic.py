@@ -201,14 +201,23 @@ class _Book:
         return taken
 
 
-def _batches(p: SingleMarketParams, spec: InstrumentSpec, facts: dict[str, Any]) -> Iterator[Batch]:
-    """Yield batches of all three tables, each covering the same stretch of time."""
-    moves, flow = stream(p.seed, p.instrument_id, "mid"), stream(p.seed, p.instrument_id, "flow")
+def brownian_moves(p: SingleMarketParams) -> Iterator[float]:
+    """Yield the moves of the mid from one book update to the next, price units."""
+    rng = stream(p.seed, p.instrument_id, "mid")
+    deviation = p.sigma * math.sqrt(p.book_interval_s)
+    while True:
+        yield standard_normal(rng) * deviation
+
+
+def market_batches(
+    p: SingleMarketParams, spec: InstrumentSpec, facts: dict[str, Any], moves: Iterator[float]
+) -> Iterator[Batch]:
+    """Yield batches of all three tables, each covering the same stretch of time, for a mid that takes these moves."""
+    flow = stream(p.seed, p.instrument_id, "flow")
     book = _Book(p, stream(p.seed, p.instrument_id, "book"))
     trades = TradeColumns()
     tick = float(spec.tick_size)
     interval_ns = round(p.book_interval_s * 1e9)
-    deviation = p.sigma * math.sqrt(p.book_interval_s) / tick
     pace = 1e9 / (2.0 * p.A) if p.A > 0.0 else math.inf
     reach = 1.0 / (p.k * tick)
     impact = p.impact / tick
@@ -219,7 +228,7 @@ def _batches(p: SingleMarketParams, spec: InstrumentSpec, facts: dict[str, Any])
     for i in range(p.updates):
         now = p.start_ns + i * interval_ns
         if i:
-            x += standard_normal(moves) * deviation + pushed
+            x += next(moves) / tick + pushed
             pushed = 0.0
         book.show(now, x)
         following = (i + 1) * interval_ns
@@ -267,4 +276,4 @@ def generate_single(params: SingleMarketParams) -> Recording:
     """
     spec = params.instrument()
     facts: dict[str, Any] = {"generator": "single", "params": asdict(params)}
-    return Recording([spec], _batches(params, spec, facts), [], facts)
+    return Recording([spec], market_batches(params, spec, facts, brownian_moves(params)), [], facts)

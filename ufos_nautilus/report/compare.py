@@ -45,14 +45,9 @@ class ComparedFigure:
         """Tell whether all runs have the same value."""
         return all(value == self.values[0] for value in self.values)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-ready data; decimals as strings."""
-        plain = [format(v, "f") if isinstance(v, Decimal) else v for v in (*self.values, self.change)]
-        return {"figure": self.figure, "values": plain[:-1], "change": plain[-1], "same": self.same}
 
-
-def compare_runs(run_dirs: Sequence[Path]) -> list[ComparedFigure]:
-    """Read stored runs and put them side by side.
+def compare_runs(run_dirs: Sequence[Path]) -> list[dict[str, Value]]:
+    """Read stored runs and put them side by side as rows of a table.
 
     Parameters
     ----------
@@ -61,8 +56,9 @@ def compare_runs(run_dirs: Sequence[Path]) -> list[ComparedFigure]:
 
     Returns
     -------
-    list of ComparedFigure
-        Identity, counts, money and inventory; then every spec value that differs between the runs.
+    list of dict
+        One row for each figure: ``figure``, a column for each run named by its id, and ``change`` (last run less
+        first, for numbers). Identity, counts, money and inventory; then every spec value that differs.
 
     Raises
     ------
@@ -74,11 +70,17 @@ def compare_runs(run_dirs: Sequence[Path]) -> list[ComparedFigure]:
     """
     if len(run_dirs) > limits.RUNS_COMPARED_MAX:
         raise LimitExceededError(f"{len(run_dirs)} runs to compare", expected=f"at most {limits.RUNS_COMPARED_MAX}")
-    return compare([RunTables.load(path) for path in run_dirs])
+    runs = [RunTables.load(path) for path in run_dirs]
+    names: list[str] = []
+    for run in runs:
+        # The same run may be given twice, or two runs may share an id.
+        again = sum(name.partition(" ")[0] == run.run_id for name in names)
+        names.append(f"{run.run_id} ({again + 1})" if again else run.run_id)
+    return [{"figure": r.figure, **dict(zip(names, r.values, strict=True)), "change": r.change} for r in compare(runs)]
 
 
 def compare(runs: Sequence[RunTables]) -> list[ComparedFigure]:
-    """Put loaded runs side by side; see `compare_runs`."""
+    """Put loaded runs side by side: identity, counts, money, inventory, then every spec value that differs."""
     rows = _rows([_figures(run) for run in runs])
     specs = _rows([{f"spec {path}": value for path, value in _flat(run.spec).items()} for run in runs])
     return rows + [row for row in specs if not row.same]
@@ -99,8 +101,9 @@ def _row(name: str, values: tuple[Value, ...]) -> ComparedFigure:
 
 def _figures(run: RunTables) -> dict[str, Value]:
     result = run.result
-    figures: dict[str, Value] = {"run": run.run_id}
-    figures |= {key: _text(result.get(key)) for key in ("name", "status", "spec_digest", "code_version", "digest")}
+    figures: dict[str, Value] = {
+        key: _text(result.get(key)) for key in ("name", "status", "digest", "spec_digest", "code_version")
+    }
     figures["seed"] = _text(result.get("seed"))
     figures["data"] = ", ".join(str(item) for item in result.get("data") or []) or None
     figures |= {key: _count(result.get(key)) for key in ("events", "orders", "fills", "denied", "rejected")}

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import polars as pl
 
-from ufos_nautilus.report.tables import DEC, RunTables
+from ufos_nautilus.report.tables import RunTables
+from ufos_nautilus.run_schemas import DEC
 
 _GCD_PRICES_MAX = 10_000
 ZERO = Decimal(0)

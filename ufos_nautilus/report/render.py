@@ -18,8 +18,11 @@ def section(content: Section) -> str:
     anchor = escape(content.anchor)
     lead = f'<p class="lead">{escape(content.lead)}</p>' if content.lead else ""
     parts = "\n".join(_part(part, f"{anchor}-{i}") for i, part in enumerate(content.parts))
+    # Short tables of names and values stand side by side where there is room.
+    pairs = len(content.parts) > 1 and all(isinstance(p, Table) and len(p.columns) < 4 for p in content.parts)
     heading = f'<h2 id="{anchor}-title">{escape(content.title)}</h2>'
-    return f'<section id="{anchor}" aria-labelledby="{anchor}-title">\n{heading}\n{lead}\n{parts}\n</section>'
+    look = ' class="pairs"' if pairs else ""
+    return f'<section id="{anchor}"{look} aria-labelledby="{anchor}-title">\n{heading}\n{lead}\n{parts}\n</section>'
 
 
 def _part(part: Part, name: str) -> str:

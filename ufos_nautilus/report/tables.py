@@ -10,36 +10,9 @@ import polars as pl
 from ufos_nautilus import limits
 from ufos_nautilus.errors import DataError, LimitExceededError
 from ufos_nautilus.market.instruments import InstrumentSpec
+from ufos_nautilus.run_schemas import SCHEMAS
 
-DEC = pl.Decimal(38, 12)
-TS = pl.Datetime("ns", "UTC")
-_S = pl.String
-
-SCHEMAS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
-    "orders": {
-        "ts_init": TS, "client_order_id": _S, "book": _S, "instrument_id": _S, "side": _S, "order_type": _S,
-        "quantity": DEC, "price": DEC, "status": _S, "filled_quantity": DEC, "avg_price": DEC, "ts_last": TS,
-        "tags": _S,
-    },
-    "fills": {
-        "ts": TS, "trade_id": _S, "client_order_id": _S, "venue_order_id": _S, "book": _S, "instrument_id": _S,
-        "side": _S, "price": DEC, "quantity": DEC, "liquidity": _S, "commission": DEC, "commission_currency": _S,
-        "bid": DEC, "ask": DEC,
-    },
-    "positions": {
-        "book": _S, "instrument_id": _S, "side": _S, "quantity": DEC, "avg_open": DEC, "avg_close": DEC,
-        "realized_pnl": DEC, "currency": _S, "ts_opened": TS, "ts_closed": TS,
-    },
-    "equity": {"ts": TS, "account": _S, "currency": _S, "equity": DEC, "balance": DEC, "unrealized": DEC},
-    "inventory": {"ts": TS, "book": _S, "instrument_id": _S, "quantity": DEC, "bid": DEC, "ask": DEC},
-    "quotes": {
-        "ts": TS, "book": _S, "instrument_id": _S, "bid": DEC, "bid_size": DEC, "ask": DEC, "ask_size": DEC,
-        "fair_value": pl.Float64, "inventory": DEC, "market_bid": DEC, "market_ask": DEC, "reason": _S,
-    },
-}  # fmt: skip
-"""Table name -> column -> type, as `runs/<id>/<name>.parquet` holds them."""
-
-_ORDER_BY = {"orders": "ts_init", "fills": "ts", "equity": "ts", "inventory": "ts", "quotes": "ts"}
+_ORDER_BY = {"orders": "ts_init", "fills": "ts", "equity": "ts", "inventory": "ts", "quotes": "ts", "denials": "ts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +27,7 @@ class RunTables:
         result.json and spec.json as stored; the spec is empty where none was stored.
     instruments : dict of str to InstrumentSpec
         The instruments named by the result's optional key ``instruments``.
-    orders, fills, positions, equity, inventory, quotes : polars.DataFrame
+    orders, fills, positions, equity, inventory, quotes, denials : polars.DataFrame
         Columns as in `SCHEMAS`, in order of time; empty where the run has no such table.
 
     """
@@ -69,6 +42,7 @@ class RunTables:
     equity: pl.DataFrame
     inventory: pl.DataFrame
     quotes: pl.DataFrame
+    denials: pl.DataFrame
 
     @classmethod
     def load(cls, run_dir: Path) -> Self:

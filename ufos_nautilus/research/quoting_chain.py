@@ -21,6 +21,9 @@ TIME_ROWS: Final = 401
 RATE_MAX: Final = 1e3
 """Fills per second are held at this rate: beyond it a fill is immediate for all purposes."""
 
+TAYLOR_TERMS: Final = 24
+"""Terms of the exponential series of a matrix whose rows sum to at most 1."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
@@ -74,26 +77,56 @@ def chain_of(quoter: Quoter, market: Market) -> Chain:
     return Chain(market, bound, depths, np.where(quoted, market.A * np.exp(exponent), 0.0))
 
 
+def _exponentials(np: Any, generators: Any) -> tuple[Any, Any]:
+    """Return exp of matrices (n x m x m, off-diagonals not negative) as matrices of largest entry 1 and log scales.
+
+    Shifting the diagonal makes every term of the series positive, so that small entries keep their digits; small
+    batched products also stay clear of threaded linear algebra, which is slow on small matrices.
+    """
+    size = generators.shape[1]
+    shift = np.maximum(0.0, -np.diagonal(generators, axis1=1, axis2=2).min(axis=1))
+    positive = generators + shift[:, None, None] * np.eye(size)
+    halvings = max(0, math.ceil(math.log2(max(1.0, float(positive.sum(axis=2).max())))))
+    positive = positive / 2.0**halvings
+    term = np.broadcast_to(np.eye(size), positive.shape)
+    total = term.copy()
+    for n in range(1, TAYLOR_TERMS):
+        term = term @ positive / n
+        total += term
+    logs = -shift / 2.0**halvings
+    for _ in range(halvings):
+        total = total @ total
+        top = total.max(axis=(1, 2))
+        total /= top[:, None, None]
+        logs = 2.0 * logs + np.log(top)
+    return total, logs
+
+
 def solve(chain: Chain, gamma: float) -> float:
     """Return the certainty equivalent -ln(E[exp(-gamma wealth)]) / gamma from no inventory, in price units x lots.
 
     The equation for E[exp(-gamma wealth)] by inventory is stepped with matrix exponentials at the middle of each
     interval, exact for quotes that do not depend on time.
     """
-    np, linalg = need("numpy"), need("scipy.linalg")
+    np = need("numpy")
     market, bound = chain.market, chain.bound
     inventory = np.arange(-bound, bound + 1)
     penalty = 0.5 * (gamma * market.sigma * inventory) ** 2
-    intervals = max(1, chain.depths.shape[1] - 1)
-    value, log_scale = np.ones(2 * bound + 1), 0.0
-    for i in range(intervals):
-        later = min(i + 1, chain.depths.shape[1] - 1)
-        depth = 0.5 * (chain.depths[:, i] + chain.depths[:, later])
-        rate = np.sqrt(chain.rates[:, i] * chain.rates[:, later])
-        generator = np.diag(penalty - rate.sum(axis=0))
-        tilted = rate * np.exp(-gamma * depth)
-        generator += np.diag(tilted[0, :-1], 1) + np.diag(tilted[1, 1:], -1)
-        value = linalg.expm(generator * (market.horizon_s / intervals)) @ value
+    early = slice(0, max(1, chain.depths.shape[1] - 1))
+    late = slice(min(1, chain.depths.shape[1] - 1), None)
+    depth = 0.5 * (chain.depths[:, early] + chain.depths[:, late])
+    rate = np.sqrt(chain.rates[:, early] * chain.rates[:, late])
+    tilted = rate * np.exp(-gamma * depth)
+    intervals = depth.shape[1]
+    generators = np.zeros((intervals, 2 * bound + 1, 2 * bound + 1))
+    here = np.arange(2 * bound + 1)
+    generators[:, here, here] = penalty - rate.sum(axis=0)
+    generators[:, here[:-1], here[1:]] = tilted[0, :, :-1]
+    generators[:, here[1:], here[:-1]] = tilted[1, :, 1:]
+    steps, logs = _exponentials(np, generators * (market.horizon_s / intervals))
+    value, log_scale = np.ones(2 * bound + 1), float(logs.sum())
+    for step in steps:
+        value = step @ value
         top = float(value.max())
         value, log_scale = value / top, log_scale + math.log(top)
     return -(math.log(float(value[bound])) + log_scale) / gamma

@@ -176,7 +176,8 @@ class _Loader:
         if not (traded > 0).any():
             default_size = plan.get("default_size", SIZE_WHERE_NONE if kind == "currency_pair" else "0")
             self.defects.add("no_sizes", rows.height, f"repaired: {default_size} assumed", [instrument_id])
-        lot = Decimal(1) if default_size or kind == "equity" else self._lot(traded)
+        whole = default_size or kind == "equity"
+        lot = Decimal(1).scaleb(-decimals(Decimal(default_size or 1))) if whole else self._lot(traded)
         prices = pl.concat([rows[name].alias("price") for name in must])
         tick = Decimal(self.options.tick_size) if self.options.tick_size else infer_grid(prices)[0]
         bar_spec = "" if plan.layout == "ticks" else plan.get("bar_spec") or _usual_step(rows["ts"])

@@ -57,7 +57,7 @@ class Cleaner:
         return self.bars(self.bars(rows, "bid_"), "ask_")
 
     def uncrossed(self, rows: pl.DataFrame, columns: Sequence[str], code: str, *, keep: bool) -> pl.DataFrame:
-        """Count rows where an ask is below its bid, and drop them unless `keep`; `columns` follow ``bid`` and ``ask``."""
+        """Count rows with an ask below its bid, drop them unless `keep`; `columns` follow ``bid`` and ``ask``."""
         is_crossed = pl.any_horizontal(pl.col(f"ask{name}") < pl.col(f"bid{name}") for name in columns)
         if not keep:
             return self.drop(rows, is_crossed, code)

@@ -134,7 +134,7 @@ class _Parser:
         if received < self._last_ns:
             received = self._step_back(received, path, number)
         self._last_ns = received
-        if type(message) is Ticker:
+        if isinstance(message, Ticker):
             # The most frequent message by far, so it comes first.
             time = message.T or message.E
             if time:

@@ -233,6 +233,11 @@ def _frame(objects: Sequence[Any], kind: TableKind, where: str, defects: sources
         frame = frame.with_columns(
             pl.when(pl.col("action") == "CLEAR").then(pl.col("price").fill_null(0)).otherwise("price")
         )
+    if kind == "trades":
+        # The loader's id is the exchange's sequence number, which the trades of one event share.
+        again = pl.col("trade_id").cum_count().over("trade_id")
+        unique = pl.when(again > 1).then(pl.format("{}-{}", "trade_id", again)).otherwise("trade_id")
+        frame = frame.with_columns(unique.alias("trade_id"))
     empty = frame.select(pl.any_horizontal(pl.all().is_null())).to_series()
     defects.add("row_without_price", int(empty.sum()), "dropped", [where])
     frame = frame.filter(~empty)

@@ -57,9 +57,10 @@ def open_source(path: Path) -> Source:
         else:
             with path.open("rb") as plain:
                 source = Source(path, "", plain.read(limits.SOURCE_BYTES_MAX + 1))
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, RuntimeError) as error:
+        # zipfile raises RuntimeError for archives with a password or an unknown compression.
         raise DataError(
-            f"{path.name} is truncated or no {path.suffix} archive: {error}", next_step="fetch the file again"
+            f"{path.name} is truncated or no readable {path.suffix} archive: {error}", next_step="fetch the file again"
         ) from error
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror or error}", expected="a readable file") from error
@@ -258,7 +259,7 @@ def step_in_units(options: ReadOptions, default: int, units: int) -> int:
     return int(step)
 
 
-def equity(instrument_id: str, tick: Decimal, options: ReadOptions) -> InstrumentSpec:
+def equity(instrument_id: str, tick: Decimal, options: ReadOptions, *, sector: str = "") -> InstrumentSpec:
     """Return a US equity, traded in whole shares unless the options say otherwise."""
     symbol = instrument_id.rpartition(".")[0]
     lot = decimal_option("lot size", options.lot_size or "1")
@@ -272,6 +273,7 @@ def equity(instrument_id: str, tick: Decimal, options: ReadOptions) -> Instrumen
         lot_size=lot,
         price_precision=max(2, decimals(tick)),
         size_precision=decimals(lot),
+        sector=sector,
     )
 
 

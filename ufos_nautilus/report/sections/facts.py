@@ -7,7 +7,7 @@ from typing import Any
 from ufos_nautilus.report.parts import Code, Note, Part, Section, amount, decimal_or_none, table
 from ufos_nautilus.report.tables import RunTables
 
-_GROUPS = {"pnls": "P&L", "returns": "Returns", "general": "General"}
+_GROUPS = {"pnl": "P&L", "pnls": "P&L", "returns": "Returns", "general": "General"}
 """NautilusTrader's groups of statistics, in words."""
 
 

@@ -29,22 +29,23 @@ def periods_section(tables: RunTables) -> Section:
         layout = {"xaxis": time_axis(), "yaxis": axis(currency), "barmode": "group"}
         summary = f"Profit in {up:,} periods, loss in {down:,}."
         parts.append(Chart(f"P&L and spread captured per {name}", summary, data, layout, height=280))
-    parts += _table(frame, name)
+    parts += _table(frame, name, length)
     # "hour" or "5 minutes"
     title, length_text = ("By period", name) if " " in name else (f"By {name}", f"one {name}")
     lead = f"Each row covers {length_text} from its start (UTC); inventory is the mean of the absolute position."
     return Section("periods", title, lead, tuple(parts))
 
 
-def _table(frame: pl.DataFrame, name: str) -> list[Part]:
+def _table(frame: pl.DataFrame, name: str, length_ns: int) -> list[Part]:
     money = [c for c in frame.columns if c.partition(" ")[0] in _HEADINGS]
     held = [c for c in frame.columns if c.startswith("inventory ")]
     shown = held[:_INVENTORY_COLUMNS_MAX]
-    day = "%Y-%m-%d %H:%M" if frame["start"].dt.date().n_unique() > 1 else "%H:%M:%S"
+    clock = "%H:%M:%S" if length_ns % 60_000_000_000 else "%H:%M"
+    when = f"%Y-%m-%d {clock}" if frame["start"].dt.date().n_unique() > 1 else clock
     columns = ["Start", "Fills", "Maker"]
     columns += [f"{_HEADINGS[c.partition(' ')[0]]}, {c.partition(' ')[2]}" for c in money]
     columns += [f"Mean |inventory|, {c.partition(' ')[2]}" for c in shown]
-    cells = [[start.strftime(day) for start in frame["start"]]]
+    cells = [[start.strftime(when) for start in frame["start"]]]
     cells += [[f"{count:,}" for count in frame[c]] for c in ("fills", "maker")]
     cells += [amounts(frame[c].to_list(), signed=c.startswith(("captured", "pnl"))) for c in money]
     cells += [["" if held is None else number(held, 4) for held in frame[c]] for c in shown]

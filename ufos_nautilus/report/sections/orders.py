@@ -40,8 +40,9 @@ def fees_section(tables: RunTables) -> Section:
 
 def orders_section(tables: RunTables) -> Section:
     """Return the number of orders by book and last status."""
+    refused = _refused(tables)
     if tables.orders.is_empty():
-        return Section("orders", "Orders", "", (Note("No order was sent in this run.", "empty"),))
+        return Section("orders", "Orders", "", (Note("No order was sent in this run.", "empty"), *refused))
     filled = pl.col("filled_quantity") > 0
     grouped = tables.orders.group_by("book", "status").agg(
         pl.len().alias("orders"), filled.sum().alias("touched"), pl.col("order_type").n_unique().alias("types")
@@ -55,4 +56,16 @@ def orders_section(tables: RunTables) -> Section:
     columns = ("Book", "Last status", "Orders", "Share of all", "With a fill")
     sent, hit = tables.orders.height, tables.orders.filter(filled).height
     lead = f"{sent:,} orders, {hit:,} of them with at least one fill ({hit / sent:.1%})."
-    return Section("orders", "Orders", lead, tuple(table("Orders by status", columns, rows, columns[:2])))
+    return Section("orders", "Orders", lead, (*table("Orders by status", columns, rows, columns[:2]), *refused))
+
+
+def _refused(tables: RunTables) -> list[Part]:
+    """Return what the risk gate refused, by reason; nothing where it refused nothing."""
+    keys = ("book", "action", "reason")
+    counts = tables.denials.group_by(*keys).len("n").sort("n", *keys, descending=[True, False, False, False])
+    rows = [(r["book"], r["action"], r["reason"], f"{r['n']:,}") for r in counts.iter_rows(named=True)]
+    return (
+        table("Refused by the risk gate", ("Book", "Action", "Reason", "Times"), rows, ("Book", "Action", "Reason"))
+        if rows
+        else []
+    )

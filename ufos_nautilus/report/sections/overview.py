@@ -36,6 +36,11 @@ def overview_section(tables: RunTables) -> Section:
         orders = "no order was sent" if tables.orders.is_empty() else f"{tables.orders.height:,} orders, none filled"
         parts.append(Note(f"Nothing traded in this run: {orders}.", "empty"))
     parts.append(KeyFigures(_provenance(tables), quiet=True))
+    if dropped := result.get("dropped_rows"):
+        lost = ", ".join(f"{name} {count:,}" for name, count in dropped.items())
+        parts.append(
+            Note(f"Recording reached its limit; rows that are missing from tables and charts: {lost}.", "error")
+        )
     return Section("overview", "Overview", "", tuple(parts))
 
 
@@ -88,8 +93,8 @@ def _provenance(tables: RunTables) -> tuple[KeyFigure, ...]:
     data = result.get("data") or []
     span = tables.span_ns
     elapsed = decimal_or_none(result.get("elapsed_s"))
-    events = int(result.get("events") or 0)
-    rate = f"{events:,} events" + (f", {events / elapsed:,.0f}/s" if elapsed else "")
+    count, unit = next(((int(result[k]), k) for k in ("rows", "events") if result.get(k)), (0, "events"))
+    rate = f"{count:,} {unit}" + (f", {count / elapsed:,.0f}/s" if elapsed else "")
     return (
         KeyFigure("Run", tables.run_id, f"started {result.get('started_at') or 'n/a'}"),
         KeyFigure("Digest", str(result.get("digest") or "n/a"), "same run, same digest"),

@@ -12,7 +12,7 @@ from ufos_nautilus.report.thin import busiest_window
 
 _LEAD = (
     "Fills are marked on the price: point up bought, point down sold, solid as maker, outlined as taker. "
-    "The market is what the desk saw when it decided."
+    "The market is what was seen at decisions, at fills and on the sampling timer."
 )
 CLOSE_UP_DECISIONS = 400
 """Quote decisions in a close-up, few enough to see each."""
@@ -48,12 +48,14 @@ def _own(frame: pl.DataFrame, book: str, instrument: str) -> pl.DataFrame:
 
 
 def _market(tables: RunTables, book: str, instrument: str) -> pl.DataFrame:
-    """Return ts, market_bid, market_ask: at each decision, or on the timer for a book that does not quote."""
-    quotes = _own(tables.quotes, book, instrument)
-    if quotes.height:
-        return quotes.select("ts", "market_bid", "market_ask")
-    samples = _own(tables.inventory, book, instrument)
-    return samples.select("ts", pl.col("bid").alias("market_bid"), pl.col("ask").alias("market_ask"))
+    """Return ts, market_bid, market_ask as seen at the book's decisions, its fills and on the timer."""
+    sides = (pl.col("bid").alias("market_bid"), pl.col("ask").alias("market_ask"))
+    seen = [
+        _own(tables.quotes, book, instrument).select("ts", "market_bid", "market_ask"),
+        *(_own(frame, book, instrument).select("ts", *sides) for frame in (tables.fills, tables.inventory)),
+    ]
+    both = pl.col("market_bid").is_not_null() & pl.col("market_ask").is_not_null()
+    return pl.concat(seen).filter(both).sort("ts", maintain_order=True)
 
 
 def _whole_run(tables: RunTables, spread: pl.DataFrame, book: str, instrument: str) -> list[Part]:
@@ -93,9 +95,10 @@ def _close_up(tables: RunTables, book: str, instrument: str) -> list[Part]:
         return []
     inside = pl.col("ts").cast(pl.Int64).is_between(*window)
     near, hits = quotes.filter(inside), fills.filter(inside)
+    market = _market(tables, book, instrument).filter(inside)
     data = [
-        line(near, "market_bid", "market bid", "--muted", width=1, showlegend=False),
-        line(near, "market_ask", "market best", "--muted", width=1, fill="tonexty", fillcolor="--band"),
+        line(market, "market_bid", "market bid", "--muted", width=1, showlegend=False),
+        line(market, "market_ask", "market best", "--muted", width=1, fill="tonexty", fillcolor="--band"),
         line(near, "fair_value", "fair value", "--fair", width=1.2, dash="dot"),
         line(near, "bid", "our bid", "--buy", width=1.8),
         line(near, "ask", "our ask", "--sell", width=1.8),

@@ -2,16 +2,16 @@
 
 import polars as pl
 
-from ufos_nautilus.report.charts import SERIES, axis, bars, line, time_axis
+from ufos_nautilus.report.charts import SERIES, axis, line, time_axis
 from ufos_nautilus.report.measures import ZERO, instrument_facts, money_by, spread_captured
 from ufos_nautilus.report.parts import Chart, Note, Part, Section, amount, decimal_or_none, number, quantity, table
+from ufos_nautilus.report.sections.distances import distances
 from ufos_nautilus.report.tables import RunTables
 
 _LEAD = (
     "Distance of each fill's price to the market's mid at that moment, times quantity: above zero where the desk "
     "bought below or sold above it."
 )
-_BINS = 25
 
 
 def spread_section(tables: RunTables) -> Section:
@@ -33,7 +33,7 @@ def spread_section(tables: RunTables) -> Section:
     parts: list[Part] = [
         Chart("Spread captured so far", f"Captured in all: {said} over {known.height:,} fills.", data, layout, 280)
     ]
-    parts += _histogram(known)
+    parts += distances(known)
     parts += _by_side(known)
     parts += _profit(tables, totals)
     if missing := fills.height - known.height:
@@ -43,29 +43,13 @@ def spread_section(tables: RunTables) -> Section:
     guessed = facts.filter(~pl.col("tick_known") & pl.col("tick").is_not_null())
     if guessed.height:
         steps = ", ".join(f"{r['instrument_id']} {quantity(r['tick'])}" for r in guessed.iter_rows(named=True))
-        parts.append(Note(f"Tick taken as the largest step that all prices seen share: {steps}."))
+        parts.append(
+            Note(
+                "The run does not describe its instruments. Assumed: a linear contract of one unit, and as tick the "
+                f"largest step that all prices seen share: {steps}."
+            )
+        )
     return Section("spread", "Spread captured", _LEAD, tuple(parts))
-
-
-def _histogram(known: pl.DataFrame) -> list[Part]:
-    """Count fills by distance in basis points; the outermost bins hold the tails."""
-    bps = known["bps"].drop_nulls()
-    low, high = bps.quantile(0.01), bps.quantile(0.99)
-    if low is None or high is None or high <= low:
-        return []
-    width = (high - low) / _BINS
-    bins = ((bps.clip(low, high) - low) / width).floor().clip(0, _BINS - 1).cast(pl.Int64)
-    counts = pl.DataFrame({"bin": bins}).group_by("bin").len().sort("bin")
-    frame = counts.select(((pl.col("bin") + 0.5) * width + low).round(4).alias("bps"), pl.col("len").alias("fills"))
-    data = [bars(frame, "bps", "fills", "fills", SERIES[0], width=round(width * 0.92, 6))]
-    gained = (bps > 0).sum() / len(bps)
-    summary = f"{gained:.1%} of the fills were better than the mid; median {number(_float(bps.median()))} bps."
-    layout = {
-        "xaxis": axis("distance to mid, bps (tails in the outermost bars)"),
-        "yaxis": axis("fills"),
-        "showlegend": False,
-    }
-    return [Chart("Fills by distance to mid", summary, data, layout, 240)]
 
 
 def _by_side(known: pl.DataFrame) -> list[Part]:
@@ -99,7 +83,3 @@ def _profit(tables: RunTables, totals: dict) -> list[Part]:
         rows.append((currency, *(amount(v, signed=True) for v in (captured, -paid, rest, net))))
     columns = ("Currency", "Spread captured", "Fees", "Price moves on inventory, rest", "Net P&L")
     return table("Where the profit came from", columns, rows, text=columns[:1]) if rows else []
-
-
-def _float(value: object) -> float | None:
-    return value if isinstance(value, float) else None

@@ -1,0 +1,111 @@
+"""Sets up the house inside an engine: the internal venue, its instruments, and who owns the starting balances."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from nautilus_trader.backtest import BacktestEngine
+from nautilus_trader.model import InstrumentId, QuoteTick
+
+from ufos_nautilus.crossing.terms import CrossingRules
+from ufos_nautilus.engine.book import Book
+from ufos_nautilus.engine.dark import DARK_VENUE, AgreedFill, AgreedTerms, dark_instrument
+from ufos_nautilus.engine.house import House
+from ufos_nautilus.engine.instruments import price, quantity, to_engine
+from ufos_nautilus.engine.keeper import HOUSE_BOOK
+from ufos_nautilus.engine.sources import Sources, instrument_names, require_known
+from ufos_nautilus.engine.spec import CrossingSpec, RunSpec, VenueSpec
+from ufos_nautilus.engine.venues import add_venue
+from ufos_nautilus.errors import SpecError
+from ufos_nautilus.market.instruments import InstrumentSpec
+
+DARK_LEVERAGE = Decimal(100)
+
+
+def add_house(
+    engine: BacktestEngine,
+    spec: RunSpec,
+    crossing: CrossingSpec,
+    sources: Sources,
+    books: list[Book],
+    directory: Path,
+    run_id: str,
+) -> House:
+    """Add the internal venue with an instrument per crossing root, and make the house that books there."""
+    for name in crossing.instruments:
+        require_known(name, sources.instruments, "crossing: the run")
+    crossable = {
+        name: s
+        for name, s in sources.instruments.items()
+        if name in crossing.instruments or (not crossing.instruments and not s.inverse and s.kind != "option")
+    }
+    terms = AgreedTerms()
+    dark = VenueSpec(name=DARK_VENUE, balances=dark_balances(spec), leverage=DARK_LEVERAGE, queue_position=False)
+    add_venue(engine, dark, 0, AgreedFill(terms))
+    for instrument in crossable.values():
+        internal = dark_instrument(instrument)
+        engine.add_instrument(to_engine(internal))
+        engine.add_data([seed_quote(internal, sources)], sort=True)
+    rules = CrossingRules(
+        age_limit_ns=int(crossing.age_limit_ms * 1_000_000),
+        min_improvement=crossing.min_improvement,
+        fee_bps=crossing.fee_bps,
+        min_cross_quantity=crossing.min_quantity,
+    )
+    house = House(crossable, rules, int(crossing.window_s * 1_000_000_000), terms, directory, run_id)
+    kinds = {b.id: b.kind for b in spec.books}
+    for book in books:
+        house.books[book.book_id] = book
+        book.house = house
+        if kinds[book.book_id] == "desk":
+            house.desks |= dict.fromkeys(instrument_names(book.params), book)
+    return house
+
+
+def seed_quote(spec: InstrumentSpec, sources: Sources) -> QuoteTick:
+    """Return the one quote an internal instrument needs before the engine accepts market orders on it.
+
+    Its price is never traded at: the fill model alone decides the terms.
+    """
+    first = min(t.first_ns for t in sources.tables)
+    one = price(spec.tick_size, spec.price_precision)
+    size = quantity(spec.lot_size, spec.size_precision)
+    return QuoteTick(InstrumentId.from_str(spec.instrument_id), one, one, size, size, first, first)
+
+
+def dark_balances(spec: RunSpec) -> list[str]:
+    """Return the internal venue's starting balances: as much of each currency as all lit venues together hold."""
+    totals: dict[str, Decimal] = {}
+    for venue in spec.venues:
+        for text in venue.balances:
+            amount, _, code = text.partition(" ")
+            totals[code] = totals.get(code, Decimal(0)) + Decimal(amount)
+    return [f"{amount} {code}" for code, amount in sorted(totals.items())]
+
+
+def starting_capital(spec: RunSpec, *, dark: bool) -> dict[str, list[tuple[str, str, Decimal]]]:
+    """Divide the venues' balances among books: what each declares, a lone book everything, the house the rest."""
+    left = {
+        (v.name, text.partition(" ")[2]): Decimal(text.partition(" ")[0]) for v in spec.venues for text in v.balances
+    }
+    alone = len(spec.books) == 1 and not spec.books[0].capital
+    capital: dict[str, list[tuple[str, str, Decimal]]] = {b.id: [] for b in spec.books}
+    for book in spec.books:
+        venue = book.venue or spec.venues[0].name
+        for text in book.capital:
+            amount, _, code = text.partition(" ")
+            if left.get((venue, code), Decimal(0)) < Decimal(amount):
+                raise SpecError(
+                    f"book {book.id} wants {text} of capital, {venue} has {left.get((venue, code), 0)} {code} left",
+                    expected="capitals that add up to no more than the venue's balance",
+                )
+            left[venue, code] -= Decimal(amount)
+            capital[book.id].append((venue, code, Decimal(amount)))
+    owner = spec.books[0].id if alone else HOUSE_BOOK
+    rest = capital.setdefault(owner, [])
+    rest += [(venue, code, amount) for (venue, code), amount in left.items()]
+    if dark:
+        house = capital.setdefault(HOUSE_BOOK, [])
+        for text in dark_balances(spec):
+            amount, _, code = text.partition(" ")
+            house.append((DARK_VENUE, code, Decimal(amount)))
+    return capital

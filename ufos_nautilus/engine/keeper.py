@@ -1,0 +1,245 @@
+"""The ledger keeper: posts every fill of every book as it happens and reconciles with the engine at the end."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Self
+
+from nautilus_trader.common import DataActor, DataActorConfig
+from nautilus_trader.model import ActorId, InstrumentId, OrderFilled, OrderSide, PositionSide, Venue
+
+from ufos_nautilus.engine.dark import DARK_VENUE
+from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.house import HouseTrade
+from ufos_nautilus.engine.house_book import CROSS_TAG
+from ufos_nautilus.engine.instruments import currency
+from ufos_nautilus.engine.marks import mid_price
+from ufos_nautilus.engine.result import plain
+from ufos_nautilus.errors import DataError
+from ufos_nautilus.ledger import recipes, trades, views
+from ufos_nautilus.ledger.accounts import Asset
+from ufos_nautilus.ledger.contracts import Contract
+from ufos_nautilus.ledger.ledger import Ledger
+from ufos_nautilus.ledger.reconcile import compare_cash, compare_positions, require_reconciled
+from ufos_nautilus.ledger.trades import Leg
+from ufos_nautilus.market.instruments import InstrumentSpec
+
+HOUSE_BOOK = "HOUSE-1"
+Money = tuple[str, str, Decimal]
+"""Venue, currency, amount."""
+
+
+class LedgerKeeper(Guarded, DataActor):
+    """Turns engine events into journal entries.
+
+    Parameters
+    ----------
+    ledger : Ledger
+        Empty; over memory or a store.
+    instruments : mapping
+        Lit instruments by id.
+    cash_venues : set of str
+        Venues whose accounts settle the whole value of a trade; all others settle results only.
+    capital : mapping
+        Book -> what it starts with, as (venue, currency, amount); together the engine's starting balances.
+
+    """
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Name the actor for the engine."""
+        return super().__new__(cls, DataActorConfig(actor_id=ActorId("LEDGER-KEEPER")))
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        instruments: Mapping[str, InstrumentSpec],
+        cash_venues: set[str],
+        capital: Mapping[str, list[Money]],
+    ) -> None:
+        self.ledger = ledger
+        self._instruments = dict(instruments)
+        self._cash_venues = cash_venues
+        self._capital = dict(capital)
+        self._balances: dict[tuple[str, str], Decimal] = {}
+        self._legs: dict[str, tuple[OrderFilled, Leg]] = {}
+        self._waiting: list[HouseTrade] = []
+
+    def on_start(self) -> None:
+        """Define assets and contracts, post the starting capital, listen to books and the house."""
+        now = self.clock.timestamp_ns()
+        for spec in self._instruments.values():
+            money = Asset(spec.settlement, currency(spec.settlement).precision)
+            base = None
+            if spec.kind == "currency_pair" and spec.venue in self._cash_venues:
+                base = Asset(spec.base, currency(spec.base).precision)
+            self.ledger.define(Contract.of(spec, money, base=base), ts_ns=now)
+        for book, amounts in self._capital.items():
+            for i, (venue, code, amount) in enumerate(amounts):
+                self.ledger.define(Asset(code, currency(code).precision), ts_ns=now)
+                key = (venue, code)
+                self._balances[key] = self._balances.get(key, Decimal(0)) + amount
+                if amount:
+                    draft = recipes.deposit(
+                        self.ledger.state,
+                        ts_ns=now,
+                        ref=f"start-{book}-{i}",
+                        book=book,
+                        currency=code,
+                        amount=amount,
+                        venue=venue,
+                    )
+                    self.ledger.post(draft)
+        self.subscribe_topic("books.*.orders", self.guard(self.on_order))
+        self.subscribe_topic("house.trades", self.guard(self.on_house_trade))
+
+    def on_order(self, event: Any) -> None:
+        """Post a fill; legs of trades inside the house wait for each other."""
+        if not isinstance(event, OrderFilled):
+            return
+        leg = self._leg(event)
+        if event.instrument_id.venue.value == DARK_VENUE:
+            self._legs[str(event.client_order_id)] = (event, leg)
+            self._post_ready()
+            return
+        draft = trades.fill(
+            self.ledger.state,
+            leg,
+            ts_ns=event.ts_event,
+            ref=f"{event.trade_id}:{event.client_order_id}",
+            instrument_id=str(event.instrument_id),
+            side="BUY" if event.order_side == OrderSide.BUY else "SELL",
+            quantity=event.last_qty.as_decimal(),
+            price=event.last_px.as_decimal(),
+            meta={"order": str(event.client_order_id)},
+        )
+        self.ledger.post(draft)
+
+    def on_house_trade(self, trade: HouseTrade) -> None:
+        """Post a trade inside the house as one entry, as soon as both legs are known."""
+        self._waiting.append(trade)
+        self._post_ready()
+
+    def finish(self) -> dict[str, Any]:
+        """Write everything, reconcile with the engine and return what the ledger says of each book.
+
+        Raises
+        ------
+        ReconciliationError
+            With a table of what differs, where one unit does.
+
+        """
+        if self._waiting or self._legs:
+            raise DataError(f"{len(self._legs)} legs of trades inside the house were never matched")
+        self.ledger.flush()
+        state = self.ledger.state
+        differences = compare_cash(state, self._engine_balances()) + compare_positions(state, self._engine_positions())
+        require_reconciled(differences)
+        balanced = not any(views.trial_balance(state).values())
+        return {"entries": state.entries, "balanced": balanced, "reconciled": True, "books": self._books()}
+
+    def net_pnl(self) -> dict[str, Decimal]:
+        """Return profit of all books together by currency, positions at mid."""
+        state, prices = self.ledger.state, self.prices()
+        totals: dict[str, Decimal] = {}
+        for book in self._capital:
+            for result in views.results(state, book, prices):
+                totals[result.currency] = totals.get(result.currency, Decimal(0)) + result.total
+        for amounts in self._capital.values():
+            for _, code, _ in amounts:
+                totals.setdefault(code, Decimal(0))
+        return totals
+
+    # details
+
+    def _leg(self, event: OrderFilled) -> Leg:
+        venue = event.instrument_id.venue.value
+        code, commission, paid_in = str(event.currency), Decimal(0), ""
+        if event.commission is not None:
+            commission, paid_in = event.commission.as_decimal(), str(event.commission.currency)
+        book = str(event.strategy_id)
+        if venue in self._cash_venues:
+            return Leg(book=book, commission=commission, commission_currency=paid_in)
+        code = self._settlement(event)
+        before = self._balances.get((venue, code), Decimal(0))
+        account = self.cache.account_for_venue(Venue(venue))
+        after = account.balance_total(currency(code)).as_decimal()
+        self._balances[venue, code] = after
+        settled = after - before + (commission if paid_in == code else 0)
+        return Leg(book=book, margined=True, settled=settled, commission=commission, commission_currency=paid_in)
+
+    def _settlement(self, event: OrderFilled) -> str:
+        return self.ledger.state.contract(event.instrument_id.symbol.value).currency.code
+
+    def _post_ready(self) -> None:
+        for trade in list(self._waiting):
+            if trade.buy_order in self._legs and trade.sell_order in self._legs:
+                self._waiting.remove(trade)
+                self._post_trade(trade, self._legs.pop(trade.buy_order)[1], self._legs.pop(trade.sell_order)[1])
+
+    def _post_trade(self, trade: HouseTrade, buyer: Leg, seller: Leg) -> None:
+        state = self.ledger.state
+        self.ledger.post(
+            trades.cross(
+                state,
+                buyer,
+                seller,
+                ts_ns=trade.ts_ns,
+                ref=trade.trade_id,
+                instrument_id=trade.instrument_id,
+                quantity=trade.quantity,
+                price=trade.price,
+                meta={"route": trade.route},
+            )
+        )
+        for payer in (trade.buyer, trade.seller) if trade.fee else ():
+            self.ledger.post(
+                recipes.transfer_fee(
+                    state,
+                    ts_ns=trade.ts_ns,
+                    ref=f"{CROSS_TAG}{trade.trade_id}:{payer}",
+                    payer=payer,
+                    payee=HOUSE_BOOK,
+                    instrument_id=trade.instrument_id,
+                    amount=trade.fee,
+                    payee_venue=DARK_VENUE,
+                )
+            )
+
+    def _engine_balances(self) -> dict[tuple[str, str], Decimal]:
+        out: dict[tuple[str, str], Decimal] = {}
+        for venue in sorted({v for amounts in self._capital.values() for v, _, _ in amounts}):
+            account = self.cache.account_for_venue(Venue(venue))
+            if account is not None:
+                out |= {(venue, str(k)): v.as_decimal() for k, v in account.balances_total().items()}
+        return out
+
+    def _engine_positions(self) -> dict[tuple[str, str], Decimal]:
+        out: dict[tuple[str, str], Decimal] = {}
+        for position in self.cache.positions_open():
+            signed = position.quantity.as_decimal() * (1 if position.side == PositionSide.LONG else -1)
+            key = (str(position.strategy_id), str(position.instrument_id))
+            out[key] = out.get(key, Decimal(0)) + signed
+        return out
+
+    def prices(self) -> dict[str, Decimal]:
+        """Return the mark of every root symbol that has a market."""
+        marks = {s.symbol: mid_price(self.cache, InstrumentId.from_str(i)) for i, s in self._instruments.items()}
+        return {root: mark for root, mark in marks.items() if mark is not None}
+
+    def _books(self) -> dict[str, Any]:
+        state, prices = self.ledger.state, self.prices()
+        out: dict[str, Any] = {}
+        for book in sorted(self._capital):
+            nav = views.nav(state, book, prices)
+            out[book] = {
+                "nav": {code: plain(v) for code, v in nav.items()},
+                "capital": {code: plain(v) for code, v in views.capital(state, book).items()},
+                "pnl": {
+                    r.currency: {k: plain(v) for k, v in _parts(r).items()} for r in views.results(state, book, prices)
+                },
+            }
+        return out
+
+
+def _parts(result: views.Result) -> dict[str, Decimal]:
+    names = ("realised", "unrealised", "venue_difference", "fees", "funding", "dividends", "transfer_fee", "fx")
+    return {name: getattr(result, name) for name in names} | {"total": result.total}

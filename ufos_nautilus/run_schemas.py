@@ -1,0 +1,32 @@
+"""Columns of the tables every run stores: written by the engine, read by reports."""
+
+import polars as pl
+
+DEC = pl.Decimal(38, 12)
+TS = pl.Datetime("ns", "UTC")
+_S = pl.String
+
+SCHEMAS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
+    "orders": {
+        "ts_init": TS, "client_order_id": _S, "book": _S, "instrument_id": _S, "side": _S, "order_type": _S,
+        "quantity": DEC, "price": DEC, "status": _S, "filled_quantity": DEC, "avg_price": DEC, "ts_last": TS,
+        "tags": _S,
+    },
+    "fills": {
+        "ts": TS, "trade_id": _S, "client_order_id": _S, "venue_order_id": _S, "book": _S, "instrument_id": _S,
+        "side": _S, "price": DEC, "quantity": DEC, "liquidity": _S, "commission": DEC, "commission_currency": _S,
+        "bid": DEC, "ask": DEC,
+    },
+    "positions": {
+        "book": _S, "instrument_id": _S, "side": _S, "quantity": DEC, "avg_open": DEC, "avg_close": DEC,
+        "realized_pnl": DEC, "currency": _S, "ts_opened": TS, "ts_closed": TS,
+    },
+    "equity": {"ts": TS, "account": _S, "currency": _S, "equity": DEC, "balance": DEC, "unrealized": DEC},
+    "inventory": {"ts": TS, "book": _S, "instrument_id": _S, "quantity": DEC, "bid": DEC, "ask": DEC},
+    "quotes": {
+        "ts": TS, "book": _S, "instrument_id": _S, "bid": DEC, "bid_size": DEC, "ask": DEC, "ask_size": DEC,
+        "fair_value": pl.Float64, "inventory": DEC, "market_bid": DEC, "market_ask": DEC, "reason": _S,
+    },
+    "denials": {"ts": TS, "book": _S, "client_order_id": _S, "instrument_id": _S, "action": _S, "reason": _S},
+}  # fmt: skip
+"""Table name -> column -> type, as `runs/<id>/<name>.parquet` holds them."""
