@@ -1,11 +1,13 @@
 """The desk: quotes both sides of one instrument around fair value, skewed by inventory (GLFT or Avellaneda-Stoikov)."""
 
+import math
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 from nautilus_trader.model import BookType, InstrumentId, OrderBookDeltas, OrderSide, QuoteTick
 from pydantic import Field, model_validator
 
+from ufos_nautilus.crossing.residual import DeskQuote, QuoteRequest
 from ufos_nautilus.engine import Book, BookConfig
 from ufos_nautilus.pricing.fair_value import mid, weighted_mid
 from ufos_nautilus.pricing.quoting import Action, bound_sizes, clamp_post_only, decide, round_outward, widen_to_minimum
@@ -55,6 +57,8 @@ class MarketMakerConfig(BookConfig):
     """Shortest time between two changes of one side, milliseconds."""
     source: Literal["book", "quotes"] = "book"
     """What drives the quote loop: book events or top-of-book quotes."""
+    residual_edge_ticks: float = Field(default=0.0)
+    """Least distance from the reservation price at which a client's residual is taken, ticks."""
     cancel_on_stop: bool = True
     """Withdraw all quotes when the desk stops."""
 
@@ -87,6 +91,7 @@ class MarketMaker(Book):
         self._interval_ns = int(config.minimum_interval_ms * NS_PER_MS)
         self._inventory_lots = 0
         self._market: tuple[float, float, float, float] | None = None
+        self._requote = False
 
     def on_start(self) -> None:
         """Read the instrument's grid, build the model, subscribe."""
@@ -131,9 +136,9 @@ class MarketMaker(Book):
     def _on_top(self, now_ns: int, bid: Any, bid_size: Any, ask: Any, ask_size: Any) -> None:
         scale = self._ticks_per_unit
         market = (float(bid) * scale, float(bid_size), float(ask) * scale, float(ask_size))
-        if market == self._market:
+        if market == self._market and not self._requote:
             return
-        self._market = market
+        self._market, self._requote = market, False
         fair = self._fair_value(*market)
         self._volatility.update(now_ns, fair)
         if self._volatility.state(now_ns) is EstimatorState.WARMING_UP:
@@ -205,6 +210,34 @@ class MarketMaker(Book):
             )
         )
 
+    # residuals of the house
+
+    def on_quote_request(self, request: QuoteRequest) -> DeskQuote | None:
+        """Offer the touch, or the own quote where that is better for the client, if it leaves the asked edge.
+
+        The edge is measured from the reservation price, so a desk that is long buys less eagerly.
+        """
+        nbbo, p = request.nbbo, self.params
+        if self._market is None or nbbo.bid is None or nbbo.ask is None or request.ticket.instrument != p.instrument_id:
+            return None
+        q, fair = self._inventory_lots, self._fair_value(*self._market)
+        depths = self._quoter.quote(q * self._orders_per_lot, self._volatility.sigma, p.horizon_s)
+        if depths.bid_depth is None or depths.ask_depth is None:
+            return None
+        units_per_tick = round(self._tick.scaleb(self.instrument.price_precision))
+        reservation = fair + 0.5 * (depths.ask_depth - depths.bid_depth)
+        if request.ticket.intent_side == "SELL":
+            ticks = max(nbbo.bid // units_per_tick, math.floor(fair - depths.bid_depth))
+            edge, room = reservation - ticks, self._bound_lots - q - self._bid.lots
+        else:
+            ticks = min(-(-nbbo.ask // units_per_tick), math.ceil(fair + depths.ask_depth))
+            edge, room = ticks - reservation, self._bound_lots + q - self._ask.lots
+        lot_units = round(self._lot.scaleb(self.instrument.size_precision))
+        lots = min(room, request.size // lot_units)
+        if edge < p.residual_edge_ticks or lots <= 0:
+            return None
+        return DeskQuote(2 * ticks * units_per_tick, lots * lot_units, p.book_id)
+
     # own orders
 
     def on_order_event(self, event: Any) -> None:
@@ -218,4 +251,4 @@ class MarketMaker(Book):
         """Count inventory in whole lots."""
         lots = round(float(event.last_qty) * self._lots_per_unit)
         self._inventory_lots += lots if event.order_side == OrderSide.BUY else -lots
-        self._market = None
+        self._requote = True

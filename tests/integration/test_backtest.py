@@ -94,6 +94,14 @@ def test_a_book_that_raises_fails_the_run_with_its_exception(tmp_path: Path, whe
     assert not list(tmp_path.iterdir()), "nothing of a failed run is stored"
 
 
+def test_an_engine_that_stops_early_fails_the_run(tmp_path: Path) -> None:
+    spec = book_spec("tests.books.purging:PurgingBook")
+    spec["venues"][0]["latency"] = {"insert_ms": 150.0, "cancel_ms": 600.0}
+    with pytest.raises(RunFailedError, match="the engine stopped after"):
+        run(spec, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_instrument_names_the_nearest(tmp_path: Path) -> None:
     spec = market_spec()
     spec["data"][0]["instruments"] = ["SIM-PERP.SYM"]

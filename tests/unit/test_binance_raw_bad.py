@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.raw_recording import RawRecording, good
+from ufos_adapters.files import binance_book
 from ufos_adapters.files.binance_raw import read
 from ufos_nautilus import limits
 from ufos_nautilus.errors import BadInputError, SpecError
@@ -222,3 +223,16 @@ def test_prices_off_a_given_tick_are_refused(tmp_path):
 def test_wrong_options_are_refused_before_anything_is_read(options):
     with pytest.raises(SpecError):
         read([Path("nowhere.gz")], options)
+
+
+def test_only_so_many_updates_wait_for_a_snapshot(tmp_path, monkeypatch):
+    raw = RawRecording()
+    raw.depth([("99.90", "5.000")], [("100.10", "5.000")])
+    for _ in range(3):
+        raw.depth([("99.80", "4.000")])
+    raw.snapshot([("99.90", "5.000")], [("100.10", "5.000")], last_id=102)
+    path = raw.write(tmp_path / "a.gz")
+    assert read([path], ReadOptions()).facts["depth_events"] == 1
+    monkeypatch.setattr(binance_book, "DEPTH_BUFFER_MESSAGES_MAX", 2)
+    with pytest.raises(BadInputError, match="none of which fits"):
+        read([path], ReadOptions())

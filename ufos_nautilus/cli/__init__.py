@@ -15,10 +15,15 @@ CHAPTERS: dict[str, dict[str, tuple[str, str]]] = {
     "Data": {
         "data": ("data", "Import, check, list, show and generate market data."),
     },
+    "House": {
+        "crosses": ("crosses", "Show and verify the best-execution record of a run's crosses."),
+        "ledger": ("ledger", "Show, check, export and replay a ledger."),
+    },
     "Backtest": {
         "backtest": ("backtest", "Run a spec over recorded or generated data."),
         "runs": ("runs", "List, show, compare and replay stored runs."),
         "spec": ("spec", "Check a run spec, or print the JSON Schema of one."),
+        "study": ("study", "Rerun published results and print them beside ours."),
         "golden": ("golden", "Compare the golden runs with their stored results, or update them."),
     },
 }

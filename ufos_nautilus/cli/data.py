@@ -7,12 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from ufos_nautilus.cli.console import ProgressLine, out, print_json, print_table
+from ufos_nautilus.cli.data_output import dataset_json, show_import, span, table_json
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.market.catalog import Catalog
-from ufos_nautilus.market.importing import ImportReport, import_recording
-from ufos_nautilus.market.manifest import MANIFEST_PATH, Dataset, TableEntry
-from ufos_nautilus.market.recording import ReadOptions, TableKind
-from ufos_nautilus.market.tables import timestamp
+from ufos_nautilus.market.importing import import_recording
+from ufos_nautilus.market.manifest import MANIFEST_PATH
+from ufos_nautilus.market.recording import ReadOptions
 
 CATALOGS = Path("catalogs")
 DEFECTIVE = 4
@@ -67,7 +67,7 @@ def import_(
             options=identity,
             instrument_writer=_instrument_writer(),
         )
-    _show_import(report, target, json=json)
+    show_import(report, target, json=json)
 
 
 @app.command()
@@ -116,9 +116,9 @@ def list_(
         return
     tables = Catalog.open(catalog).tables()
     if json:
-        print_json({"catalog": str(catalog), "tables": [_table_json(t) for t in tables]})
+        print_json({"catalog": str(catalog), "tables": [table_json(t) for t in tables]})
         return
-    rows = [(t.identifier, t.kind, t.rows, *_span(t), len(t.files)) for t in tables]
+    rows = [(t.identifier, t.kind, t.rows, *span(t), len(t.files)) for t in tables]
     print_table(f"{catalog}", ("identifier", "table", "rows", "first", "last", "files"), rows)
 
 
@@ -144,8 +144,8 @@ def show(catalog: CatalogArgument, instrument: Annotated[str, typer.Argument()],
         print_json(
             {
                 "instrument": spec.to_dict(),
-                "tables": [_table_json(t) for t in opened.tables(instrument)],
-                "datasets": [_dataset_json(d) for d in datasets],
+                "tables": [table_json(t) for t in opened.tables(instrument)],
+                "datasets": [dataset_json(d) for d in datasets],
                 "digest": opened.digest([instrument]),
             }
         )
@@ -194,7 +194,7 @@ def _generate(name: str, params: Any, read: Any, catalog: Path | None, *, json: 
         options={k: str(v) for k, v in dataclasses.asdict(params).items()},
         instrument_writer=_instrument_writer(),
     )
-    _show_import(report, target, json=json)
+    show_import(report, target, json=json)
 
 
 def _params(kind: type, seed: int, pairs: list[str] | None) -> Any:
@@ -228,78 +228,3 @@ def _instrument_writer() -> Any:
     from ufos_nautilus.engine.instruments import write_instruments
 
     return write_instruments
-
-
-def _span(table: TableEntry) -> tuple[str, str]:
-    """Return first and last time for people: to the millisecond."""
-    return timestamp(table.first_ns)[:23], timestamp(table.last_ns)[:23]
-
-
-def _table_json(table: TableEntry) -> dict[str, Any]:
-    return {
-        "identifier": table.identifier,
-        "instrument_id": table.instrument_id,
-        "table": table.kind,
-        "rows": table.rows,
-        "first": timestamp(table.first_ns),
-        "last": timestamp(table.last_ns),
-        "files": len(table.files),
-    }
-
-
-def _defects_json(dataset: Dataset) -> list[dict[str, Any]]:
-    return [
-        {"code": d.code, "count": d.count, "action": d.action, "examples": list(d.examples)} for d in dataset.defects
-    ]
-
-
-def _dataset_json(dataset: Dataset) -> dict[str, Any]:
-    return {
-        "id": dataset.id,
-        "format": dataset.format,
-        "options": dataset.options,
-        "sources": [{"name": s.name, "sha256": s.sha256, "bytes": s.bytes} for s in dataset.sources],
-        "defects": _defects_json(dataset),
-        "facts": dataset.facts,
-    }
-
-
-def _import_json(report: ImportReport, catalog: Path) -> dict[str, Any]:
-    dataset = report.dataset
-    names = [i["instrument_id"] for i in dataset.instruments]
-    counts: dict[str, TableKind] = {
-        "deltas": "order_book_deltas",
-        "trades": "trades",
-        "quotes": "quotes",
-        "bars": "bars",
-    }
-    return {
-        "instrument_id": names[0] if len(names) == 1 else None,
-        "instruments": names,
-        **{name: dataset.rows(kind) for name, kind in counts.items()},
-        "gaps": dataset.facts.get("gaps", 0),
-        "crossed": dataset.facts.get("crossed", 0),
-        "clock_shift_ms": dataset.facts.get("clock_shift_ms", 0),
-        "first": timestamp(min(t.first_ns for t in dataset.tables)),
-        "last": timestamp(max(t.last_ns for t in dataset.tables)),
-        "unchanged": report.unchanged,
-        "defects": _defects_json(dataset),
-        "rows_per_s": round(report.rows_per_s),
-        "catalog": str(catalog),
-        "dataset": dataset.id,
-    }
-
-
-def _show_import(report: ImportReport, catalog: Path, *, json: bool) -> None:
-    values = _import_json(report, catalog)
-    if json:
-        print_json(values)
-        return
-    names = values.pop("instruments")
-    values["instrument_id"] = ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
-    defects = values.pop("defects")
-    print_table("unchanged: already imported" if report.unchanged else "imported", ("what", "value"), values.items())
-    if defects:
-        rows = [(d["code"], d["count"], d["action"], "\n".join(d["examples"][:2])) for d in defects]
-        print_table("defects found", ("defect", "count", "what was done", "examples"), rows)
-    out().print(f"next: ufos data check {catalog}")

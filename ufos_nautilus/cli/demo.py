@@ -12,6 +12,8 @@ app = typer.Typer(add_completion=False)
 NEXT_STEPS = [
     "open the report in a browser",
     "ufos demo --seed 2                         another market",
+    "ufos crosses verify last                   check the proof of best execution of every cross",
+    "ufos backtest strategies/specs/mm_generated.toml    the desk alone, on an L2 book (in a checkout)",
     "ufos data import --help                    bring your own recordings",
     "ufos runs replay last                      the same run again, compared",
 ]
@@ -22,7 +24,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the generated market.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Generate a market, let the desk trade it, write a report, say what to try next."""
+    """Generate a market, let clients, strategies and desks trade it, write a report, say what to try next."""
     with as_file(files("ufos_strategies") / "demo.toml") as path:
         spec = load_spec(path, [f"data.0.synthetic.seed={seed}", f"seed={seed}"])
     result = run_with_progress(spec, quiet=json)

@@ -33,8 +33,17 @@ def as_json(result: RunResult) -> dict[str, Any]:
     """Return the summary of a run for `--json`: `net_pnl` is a number where there is one currency."""
     s = result.summary
     keys = ("run_id", "name", "seed", "orders", "fills", "denied", "rejected", "rows", "events")
+    house: dict[str, Any] = {}
+    if "ledger" in s:
+        house["books"] = [{"id": b, **figures} for b, figures in s["ledger"]["books"].items()]
+        house["ledger"] = {k: s["ledger"][k] for k in ("balanced", "reconciled", "entries", "head")}
+    if "crosses" in s:
+        c = s["crosses"]
+        house["crosses"] = {"count": c["crosses"], "quantity": c["cross_quantity"], "saved": _single(c["saved"])}
+        house["routes"] = {k: c[f"{k}_quantity"] for k in ("cross", "desk", "market")}
     return {
         **{k: s[k] for k in keys},
+        **house,
         "net_pnl": _single(s["net_pnl"]),
         "max_inventory": _single(s["max_inventory"]),
         "final_balances": s["final_balances"],
@@ -47,6 +56,26 @@ def as_json(result: RunResult) -> dict[str, Any]:
 
 def _single(values: dict[str, str]) -> Any:
     return next(iter(values.values())) if len(values) == 1 else (values or "0")
+
+
+def _show_house(s: dict[str, Any]) -> None:
+    books = [
+        (book, code, f["capital"].get(code, "0"), nav, f["pnl"].get(code, {}).get("total", "0"))
+        for book, f in s["ledger"]["books"].items()
+        for code, nav in f["nav"].items()
+    ]
+    print_table("books", ("book", "currency", "capital", "net asset value", "P&L"), books)
+    c = s["crosses"]
+    saved = ", ".join(f"{v} {code}" for code, v in c["saved"].items()) or "nothing"
+    rows = [
+        ("crossed at the midpoint", c["crosses"], c["cross_quantity"]),
+        ("taken by the desk", c["desk"], c["desk_quantity"]),
+        ("worked on the market", c["market"], c["market_quantity"]),
+    ]
+    print_table("where tickets went", ("route", "pieces", "quantity"), rows)
+    ledger = s["ledger"]
+    state = "balanced and reconciled with the engine" if ledger["balanced"] and ledger["reconciled"] else "NOT SOUND"
+    out().print(f"  crosses saved {saved} against the touch; ledger: {ledger['entries']} entries, {state}\n")
 
 
 def show(result: RunResult, *, json: bool, next_steps: list[str] | None = None) -> None:
@@ -68,5 +97,7 @@ def show(result: RunResult, *, json: bool, next_steps: list[str] | None = None) 
     if s.get("report"):
         rows.append(("report", s["report"]))
     print_table(s["name"], ("figure", "value"), rows)
+    if "crosses" in s:
+        _show_house(s)
     for step in next_steps or []:
         out().print(f"  next: {step}", highlight=False)

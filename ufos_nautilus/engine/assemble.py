@@ -7,9 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
-from nautilus_trader.common import CacheConfig, LoggerConfig
-from nautilus_trader.config import DataCatalogConfig, DataEngineConfig, RiskEngineConfig, StreamingConfig
-from nautilus_trader.model import TraderId
+from nautilus_trader.common import CacheConfig, LoggerConfig, LogLevel
+from nautilus_trader.config import (
+    DataCatalogConfig,
+    DataEngineConfig,
+    ExecutionAlgorithmConfig,
+    RiskEngineConfig,
+    StreamingConfig,
+)
+from nautilus_trader.model import ExecAlgorithmId, TraderId
 from pydantic import ValidationError
 
 from ufos_nautilus.engine.book import Book
@@ -75,6 +81,7 @@ def book_seed(seed: int, book_id: str) -> int:
 
 def make_engine(spec: RunSpec, directory: Path) -> BacktestEngine:
     """Create an engine with its logging off and its limits set on purpose."""
+    level = os.environ.get("UFOS_ENGINE_LOG", "").upper()
     streaming = None
     if spec.recording.events:
         events = directory / "events"
@@ -83,8 +90,8 @@ def make_engine(spec: RunSpec, directory: Path) -> BacktestEngine:
     config = BacktestEngineConfig(
         trader_id=TraderId("UFOS-001"),
         # Both are needed: either one alone still prints.
-        bypass_logging=True,
-        logging=LoggerConfig(bypass_logging=True),
+        bypass_logging=not level,
+        logging=LoggerConfig(stdout_level=getattr(LogLevel, level)) if level else LoggerConfig(bypass_logging=True),
         shutdown_on_error=True,
         cache=CacheConfig(tick_capacity=TICKS_IN_CACHE, bar_capacity=BARS_IN_CACHE),
         # Market orders need a quote; where only books are recorded it is taken from them.
@@ -106,11 +113,18 @@ class Assembly:
     keeper: LedgerKeeper | None = None
     house: House | None = None
     ledger: Ledger | None = None
+    seed_rows: int = 0
+    """Events that were given to the engine before the data."""
 
     @property
     def actors(self) -> list[Any]:
         """Return the actors in the order in which they must hear of events."""
         return [actor for actor in (self.house, self.keeper) if actor is not None]
+
+    def close(self) -> None:
+        """Close the ledger's store; what was flushed is kept."""
+        if isinstance(self.ledger, Ledger) and isinstance(self.ledger.journal, LedgerStore):
+            self.ledger.journal.close()
 
 
 def assemble(
@@ -129,12 +143,15 @@ def assemble(
         add_venue(engine, venue, seeds[venue.name])
     for instrument in sources.instruments.values():
         engine.add_instrument(to_engine(instrument))
+    twap = ExecutionAlgorithmConfig(exec_algorithm_id=ExecAlgorithmId("TWAP"), log_events=False, log_commands=False)
+    engine.add_native_exec_algorithm("TwapAlgorithm", twap)
     books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
     for book in books:
         book.gate = gate or OpenGate()
     out = Assembly(books)
     if spec.crossing is not None and spec.crossing.enabled:
         out.house = add_house(engine, spec, spec.crossing, sources, books, directory, run_id)
+        out.seed_rows = out.house.instrument_count
     if spec.ledger.enabled:
         source = os.environ.get("UFOS_LEDGER_URL") or directory / LEDGER_FILE
         out.ledger = Ledger(LedgerStore.open(source), batch=spec.ledger.batch)

@@ -14,6 +14,7 @@ from nautilus_trader.model import Venue
 
 from ufos_nautilus.engine.assemble import Assembly, assemble, make_engine
 from ufos_nautilus.engine.book import Book
+from ufos_nautilus.engine.dark import DARK_VENUE
 from ufos_nautilus.engine.feed import borders, chunks, require_rows, to_ns
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.recorder import Recorder
@@ -59,10 +60,13 @@ def run_backtest(spec: RunSpec, *, root: Path | None = None, progress: Progress 
     root = root or runs_root()
     with new_run_directory(root, identifier) as directory:
         engine = make_engine(spec, directory)
+        parts: Assembly | None = None
         try:
             parts = assemble(engine, spec, sources, directory, identifier)
             summary = _run(engine, spec, sources, directory, parts, progress)
         finally:
+            if parts is not None:
+                parts.close()
             engine.dispose()
             # An engine holds cycles through its callbacks; many runs in one process must not pile up.
             gc.collect()
@@ -100,7 +104,7 @@ def _run(
     for book in parts.books:
         book.quote_log = recorder.quote_log
         engine.add_strategy(book)
-    rows = _stream(engine, spec, sources, [*actors, *parts.books], progress)
+    rows = _stream(engine, spec, sources, [*actors, *parts.books], parts.seed_rows, progress)
     hashes = recorder.finish()
     result = engine.get_result()
     balances = _final_balances(engine, spec)
@@ -122,13 +126,18 @@ def _run(
 
 
 def _stream(
-    engine: BacktestEngine, spec: RunSpec, sources: Sources, components: list[Any], progress: Progress | None
+    engine: BacktestEngine,
+    spec: RunSpec,
+    sources: Sources,
+    components: list[Any],
+    seed_rows: int,
+    progress: Progress | None,
 ) -> int:
     start, end = _time_range(spec)
     spans = borders(sources.tables, spec.chunk_rows, start, end)
     require_rows(spans, spec.name)
     total = sum(table.rows for table in sources.tables)
-    done = 0
+    done, fed = 0, seed_rows
     for chunk in chunks(sources.tables, spans):
         for part in chunk.lists:
             engine.add_data(part, validate=False, sort=False)
@@ -137,6 +146,8 @@ def _stream(
             engine.run(start=chunk.start_ns if done == 0 else None, streaming=True)
         finally:
             raise_failure(components)
+        fed += sum(len(part) for part in chunk.lists)
+        _require_whole(engine, fed, chunk.end_ns)
         engine.clear_data()
         done += chunk.rows
         if progress:
@@ -144,6 +155,17 @@ def _stream(
     engine.end()
     raise_failure(components)
     return done
+
+
+def _require_whole(engine: BacktestEngine, fed: int, end_ns: int) -> None:
+    """Raise where the engine stopped before the end of what it was given: it does so silently on its own errors."""
+    if engine.iteration != fed:
+        end = datetime.datetime.fromtimestamp(end_ns / NS_PER_S, datetime.UTC).isoformat()
+        raise RunFailedError(
+            f"the engine stopped after {engine.iteration:,} of {fed:,} events, before {end}",
+            expected="every event processed",
+            next_step="run with UFOS_ENGINE_LOG=ERROR to see what the engine says",
+        )
 
 
 def _time_range(spec: RunSpec) -> tuple[int | None, int | None]:
@@ -170,10 +192,11 @@ def raise_failure(components: list[Guarded]) -> None:
 
 def _final_balances(engine: BacktestEngine, spec: RunSpec) -> dict[str, dict[str, str]]:
     out = {}
-    for venue in spec.venues:
-        account = engine.cache.account_for_venue(Venue(venue.name))
+    dark = [DARK_VENUE] if spec.crossing is not None and spec.crossing.enabled else []
+    for name in [*(v.name for v in spec.venues), *dark]:
+        account = engine.cache.account_for_venue(Venue(name))
         totals = account.balances_total() if account is not None else {}
-        out[venue.name] = {str(k): plain(v.as_decimal()) for k, v in sorted(totals.items(), key=lambda i: str(i[0]))}
+        out[name] = {str(k): plain(v.as_decimal()) for k, v in sorted(totals.items(), key=lambda i: str(i[0]))}
     return out
 
 
@@ -183,6 +206,7 @@ def _house_figures(parts: Assembly) -> dict[str, Any]:
         out["ledger"] = parts.keeper.finish()
     if parts.house is not None:
         out["crosses"] = parts.house.figures()
+        out["house_seal"] = parts.house.sealed
     return out
 
 

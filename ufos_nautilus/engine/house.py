@@ -108,6 +108,9 @@ class House(Guarded, DataActor):
         """Instrument id -> the desk that is asked for residuals."""
         self.counts = {"crosses": 0, "desk": 0, "aborted": 0, "market": 0}
         self.quantities = {"cross": Decimal(0), "desk": Decimal(0), "market": Decimal(0)}
+        self.saved: dict[str, Decimal] = {}
+        """What both sides of all crosses together gained against the touch, by currency, before fees."""
+        self.sealed: dict[str, Any] = {}
         self._instruments = dict(instruments)
         self._window_ns = window_ns
         self._terms = terms
@@ -116,6 +119,11 @@ class House(Guarded, DataActor):
         self._roots: dict[str, tuple[str, str, Grid, float, float]] = {}
         self._working: dict[str, Ticket] = {}
         self._desk_trades = 0
+
+    @property
+    def instrument_count(self) -> int:
+        """Return how many instruments cross."""
+        return len(self._instruments)
 
     def on_start(self) -> None:
         """Open a pool per root symbol and watch its market."""
@@ -129,7 +137,8 @@ class House(Guarded, DataActor):
 
     def on_stop(self) -> None:
         """Seal the best-execution record."""
-        self._record.seal()
+        seal = self._record.seal()
+        self.sealed = {"records": seal.records, "head": seal.head}
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Take the market and cross what it makes possible."""
@@ -192,7 +201,8 @@ class House(Guarded, DataActor):
 
     def figures(self) -> dict[str, Any]:
         """Return counts and quantities by route for the run's summary."""
-        return {**self.counts, **{f"{route}_quantity": plain(q) for route, q in self.quantities.items()}}
+        quantities = {f"{route}_quantity": plain(q) for route, q in self.quantities.items()}
+        return {**self.counts, **quantities, "saved": {code: plain(v) for code, v in sorted(self.saved.items())}}
 
     # legs
 
@@ -295,6 +305,9 @@ class House(Guarded, DataActor):
             fee = cross_fee(pair.cross)
             standings = self.crosser.commit(pair.cross.cross_id)
             self._record.append(pair.cross, buy_fee=fee, sell_fee=fee)
+            grid = pair.cross.grid
+            gain = 2 * grid.money(pair.cross.improvement_half_units, pair.cross.size)
+            self.saved[grid.currency] = self.saved.get(grid.currency, Decimal(0)) + gain
             for ticket, standing in zip((pair.cross.buy, pair.cross.sell), standings, strict=True):
                 done = not standing.open and not standing.reserved
                 tickets[ticket.order_id] = (ticket, done)

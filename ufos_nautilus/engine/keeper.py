@@ -134,7 +134,17 @@ class LedgerKeeper(Guarded, DataActor):
         differences = compare_cash(state, self._engine_balances()) + compare_positions(state, self._engine_positions())
         require_reconciled(differences)
         balanced = not any(views.trial_balance(state).values())
-        return {"entries": state.entries, "balanced": balanced, "reconciled": True, "books": self._books()}
+        return {
+            "entries": state.entries,
+            "balanced": balanced,
+            "reconciled": True,
+            "head": self.head_hash(),
+            "books": self._books(),
+        }
+
+    def head_hash(self) -> str:
+        """Return the hash at which the journal ends."""
+        return self.ledger.journal.head.hash.hex()
 
     def net_pnl(self) -> dict[str, Decimal]:
         """Return profit of all books together by currency, positions at mid."""

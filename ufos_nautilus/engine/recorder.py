@@ -28,6 +28,8 @@ from ufos_nautilus.run_schemas import SCHEMAS
 TERMINAL = (OrderCanceled, OrderDenied, OrderExpired, OrderRejected)
 PURGE_INTERVAL_NS = 60_000_000_000
 """Closed orders leave the engine's cache this often; they are written down before."""
+PURGE_BUFFER_S = 120
+"""Closed orders younger than this stay: an event on its way to a purged order would stop the engine."""
 SIDES = {OrderSide.BUY: "BUY", OrderSide.SELL: "SELL"}
 
 
@@ -210,4 +212,4 @@ class Recorder(Guarded, DataActor):
             self.tables["equity"].append(row)
 
     def _on_purge(self, _: Any) -> None:
-        self.cache.purge_closed_orders(self.clock.timestamp_ns(), 0)
+        self.cache.purge_closed_orders(self.clock.timestamp_ns(), PURGE_BUFFER_S)

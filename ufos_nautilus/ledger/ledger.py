@@ -16,6 +16,11 @@ from ufos_nautilus.limits import LEDGER_BATCH_ENTRIES_MAX
 class Journal(Protocol):
     """Where entries are kept: a store, or memory."""
 
+    @property
+    def head(self) -> Head:
+        """Return where the chain ends."""
+        ...
+
     def append(self, drafts: Sequence[Draft]) -> list[Entry]:
         """Seal and keep drafts, all or none; when it returns, they are kept."""
         ...

@@ -168,17 +168,20 @@ def replay(store: LedgerStore) -> ReplayReport:
         chain, state = Chain(), LedgerState()
         for entry in read_entries(connection):
             state.apply(chain.accept(entry))
-        summed = {tuple(row[:5]): (row.units, row.decimals) for row in connection.execute(sa.select(schema.balances))}
+        summed = {
+            "/".join(row[:5]): (row.units, row.decimals) for row in connection.execute(sa.select(schema.balances))
+        }
         inventory = {
-            (row.book, row.symbol): (row.net_position, row.cost)
+            f"{row.book}/{row.symbol}": (row.net_position, row.cost)
             for row in connection.execute(sa.select(schema.inventory_ledger))
         }
-    folded = {tuple(account): (units, state.assets[account.asset]) for account, units in state.balances.items()}
-    held = {(account.book, account.item): (0, 0) for account in state.balances if account.role in (POSITION, COST)} | {
-        key: (h.quantity, h.cost) for key, h in state.holdings.items() if h.quantity or h.cost
+    folded = {"/".join(account): (units, state.assets[account.asset]) for account, units in state.balances.items()}
+    held = {f"{a.book}/{a.item}": (0, 0) for a in state.balances if a.role in (POSITION, COST)}
+    held |= {
+        f"{book}/{item}": (h.quantity, h.cost) for (book, item), h in state.holdings.items() if h.quantity or h.cost
     }
     differences = [
-        f"{what} {'/'.join(key)}: view {view.get(key)}, entries {fold.get(key)}"
+        f"{what} {key}: view {view.get(key)}, entries {fold.get(key)}"
         for what, view, fold in (("account", summed, folded), ("position", inventory, held))
         for key in sorted(view.keys() | fold.keys())
         if view.get(key) != fold.get(key)

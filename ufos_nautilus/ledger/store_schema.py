@@ -1,6 +1,5 @@
 """The tables of a ledger store for SQLAlchemy Core, and connections to either database."""
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -85,13 +84,12 @@ inventory_ledger = sa.Table(
 
 
 def ledger_url(source: str | Path, *, create: bool = False) -> URL:
-    """Return the database URL of a ledger named by URL, file, run directory or run id.
+    """Return the database URL of a ledger named by URL, file or run directory.
 
     Parameters
     ----------
     source : str or Path
-        ``postgresql://...``, ``sqlite:///...``, a file, a directory with a `ledger.sqlite`, or the id of a run in
-        ``runs/``.
+        ``postgresql://...``, ``sqlite:///...``, a file, or a directory with a `ledger.sqlite`.
     create : bool
         A file that is not there is fine.
 
@@ -109,8 +107,6 @@ def ledger_url(source: str | Path, *, create: bool = False) -> URL:
     path = Path(text)
     if path.is_dir():
         path = path / LEDGER_FILE
-    elif not path.exists() and (Path("runs") / text / LEDGER_FILE).is_file():
-        path = Path("runs") / text / LEDGER_FILE
     if not path.is_file() and not (create and path.parent.is_dir()):
         raise DataError(
             f"there is no ledger at {text}",
@@ -167,11 +163,9 @@ def _sqlite(url: URL, *, readonly: bool) -> Engine:
         raise SpecError("a ledger in SQLite needs a file", expected="sqlite:///FILE")
     if readonly and not path.is_file():
         raise DataError(f"there is no ledger at {path}", expected="an existing file")
-    frozen = readonly and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists()
 
     def opened() -> sqlite3.Connection:
-        mode = "ro&immutable=1" if frozen else "rw" if readonly else "rwc"
-        target = f"file:{quote(str(path.absolute()))}?mode={mode}"
+        target = f"file:{quote(str(path.absolute()))}?mode={'rw' if readonly else 'rwc'}"
         connection = sqlite3.connect(target, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         try:
             for pragma in ("query_only=ON",) if readonly else ("journal_mode=WAL", "synchronous=FULL"):

@@ -27,7 +27,7 @@ RULES: Final = {
     "jump": "warning: a close more than 25 % from the one before",
     "locked": "info: bid equal to ask",
     "locked_book": "info: best bid equal to best ask after an event",
-    "missing_bar": "warning: a step longer than the commonest one",
+    "missing_bar": "warning: a step longer than the commonest one (of daily bars: than five days)",
     "non_positive": "error: a price, or the size of a trade, not above zero",
     "one_sided": "warning: a quote with one side empty",
     "one_sided_book": "warning: one side of the book empty after an event, once both were there",

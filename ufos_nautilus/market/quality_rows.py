@@ -4,6 +4,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, Literal
 
 import polars as pl
@@ -21,6 +22,9 @@ OUTLIER_WINDOW: Final = 101
 OUTLIER_DEVIATIONS: Final = 15.0
 OUTLIER_SHARE: Final = 0.01
 JUMP_SHARE: Final = 0.25
+DAY_NS: Final = 86_400 * 1_000_000_000
+CLOSED_DAYS_MAX: Final = 5
+"""Days from one daily bar to the next over a weekend with holidays at both ends."""
 _ORDER: Final = {"error": 0, "warning": 1, "info": 2}
 
 
@@ -143,7 +147,9 @@ class RowCheck:
 
 
 def _text(value: object) -> str:
-    return format(value.normalize(), "f") if hasattr(value, "normalize") else str(value)  # type: ignore[attr-defined]
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 class OutlierCheck:
@@ -273,6 +279,7 @@ class BarCheck(RowCheck):
         if self._bar_steps:
             # The commonest step, the shortest of equals, whatever order they were counted in.
             usual = min(self._bar_steps, key=lambda step: (-self._bar_steps[step], step))
-            missing = sum(count for step, count in self._bar_steps.items() if step > usual)
+            longest = usual if usual < DAY_NS else usual * CLOSED_DAYS_MAX
+            missing = sum(count for step, count in self._bar_steps.items() if step > longest)
             self.findings.add("missing_bar", "warning", missing, [f"usual step {usual / 1e9:g} s"])
         return super().finish()

@@ -210,7 +210,9 @@ class _Loader:
         clean, ticks = Cleaner(self.defects, instrument_id), self.plan.layout == "ticks"
         sides: dict[str, pl.DataFrame] = {}
         for kind, paths in files.items():
-            parts = sorted((self._file(path) for path in paths), key=lambda rows: rows["ts"].to_physical()[0])
+            parts = sorted(
+                (self._file(path) for path in paths), key=lambda rows: rows["ts"].to_physical().head(1).to_list()
+            )
             sides[kind] = clean.ordered(pl.concat(parts, how="diagonal"), unique=not ticks)
         rows = join_sides(sides["BID"], sides["ASK"]) if len(sides) > 1 else next(iter(sides.values()))
         keep = self.plan.get("crossed") == "keep"
@@ -229,8 +231,6 @@ class _Loader:
 
     def _file(self, path: Path) -> pl.DataFrame:
         rows = read_file(path, self.plan)
-        if not rows.height:
-            raise DataError(f"{path.name} holds no rows", expected="at least one", next_step="fetch the file again")
         self.facts["rows"] += rows.height
         if self.facts["rows"] > limits.BARS_IMPORT_ROWS_MAX:
             raise LimitExceededError(

@@ -42,6 +42,8 @@ def read_file(path: Path, plan: Plan) -> pl.DataFrame:
         source = open_source(path)
         raw, where, first = _read_text(source, plan), source.where, 2 if plan.header else 1
     raw = _select(raw, plan, where)
+    if not raw.height:
+        raise DataError(f"{where} holds no rows", expected="at least one", next_step="fetch the file again")
     lines = pl.Series("line", range(first, first + raw.height), dtype=pl.UInt32)
     columns = [_number(raw[name], where, first) for name in raw.columns if name != "time"]
     return pl.DataFrame([lines, _times(raw["time"], plan, where, first), *columns])

@@ -184,7 +184,14 @@ def _check_moves(rows: pl.DataFrame, found: DailyFiles, defects: sources.DefectL
 def _rounded(rows: pl.DataFrame, options: ReadOptions, defects: sources.DefectLog) -> pl.DataFrame:
     if options.tick_size:
         tick = sources.decimal_option("tick size", options.tick_size)
-        sources.check_on_grid(rows.with_row_index("row", offset=1), PRICES, tick, "row of the sorted table,")
+        off = rows.filter(pl.any_horizontal((pl.col(price) % pl.lit(tick)) != 0 for price in PRICES))
+        if off.height:
+            prices = ", ".join(f"{off[price][0].normalize():f}" for price in PRICES)
+            raise DataError(
+                f"{off['symbol'][0]} {off['date'][0]}: {prices} are off the tick grid of {tick} ({off.height:,} bars)",
+                expected=f"multiples of {tick}",
+                next_step="give the right tick size, or none to have it found",
+            )
         return rows
     finer = pl.any_horizontal((pl.col(price) % pl.lit(FINEST)) != 0 for price in PRICES)
     _log(rows.filter(finer), "finer_than_tick", f"repaired: rounded to {FINEST}", defects)
