@@ -211,3 +211,12 @@ def test_files_of_another_format_truncated_or_given_twice_are_refused(tmp_path: 
         read([quote], ReadOptions())
     with pytest.raises(SpecError, match="no option 'preset'"):
         read([twin], ReadOptions(extra={"preset": "x"}))
+
+
+def test_a_long_day_is_handed_over_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = day_file(tmp_path, "quote", QUOTES)
+    (whole,) = everything(read([path], ReadOptions()))
+    monkeypatch.setattr("ufos_adapters.files.lean_ticks.SOURCE_BATCH_ROWS", 3)
+    parts = everything(read([path], ReadOptions()))
+    assert [part.frame.height for part in parts] == [3, 1]
+    assert pl.concat([part.frame for part in parts]).equals(whole.frame)

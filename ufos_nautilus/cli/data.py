@@ -151,9 +151,7 @@ def show(catalog: CatalogArgument, instrument: Annotated[str, typer.Argument()],
         )
         return
     print_table(instrument, ("term", "value"), list(spec.to_dict().items()))
-    rows = [
-        (t.kind, t.identifier, t.rows, timestamp(t.first_ns), timestamp(t.last_ns)) for t in opened.tables(instrument)
-    ]
+    rows = [(t.kind, t.identifier, t.rows, *span(t)) for t in opened.tables(instrument)]
     print_table("tables", ("table", "identifier", "rows", "first", "last"), rows)
     sources = [(d.id, d.format, s.name, s.bytes, s.sha256[:12]) for d in datasets for s in d.sources]
     print_table("sources", ("import", "format", "file", "bytes", "sha256"), sources)
