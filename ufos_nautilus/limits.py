@@ -137,3 +137,55 @@ LEDGER_EXPORT_ROWS_PER_FILE: Final = 1_000_000
 """Rows of one exported Parquet file."""
 LEDGER_LOTS_MAX: Final = 100_000
 """Open tax lots of one book and item."""
+
+# sandbox
+SANDBOX_WALL_S: Final = 30.0
+"""Seconds of one sandboxed run from the request to its result."""
+SANDBOX_WALL_S_MAX: Final = 600.0
+"""Longest wall time a caller may ask for."""
+SANDBOX_READY_S: Final = 20.0
+"""Seconds a container may take until it says that it is ready."""
+SANDBOX_IDLE_S: Final = 900.0
+"""Seconds a warm container waits for work before it ends itself."""
+SANDBOX_GRACE_S: Final = 3.0
+"""Seconds after its deadline in which a container has ended, whatever became of the host process."""
+SANDBOX_CPU_GRACE_S: Final = 5.0
+"""CPU seconds beyond the wall time before the kernel ends a run by itself."""
+SANDBOX_MEMORY_MB: Final = 1024
+"""Memory of one container; there is no swap."""
+SANDBOX_TMP_MB: Final = 64
+"""Size of a container's only writable directory, in memory; holds the slice while it is read."""
+SANDBOX_TMP_INODES: Final = 4096
+"""Files in that directory."""
+SANDBOX_PIDS: Final = 64
+"""Processes and threads of one container."""
+SANDBOX_OPEN_FILES: Final = 256
+"""Open files of one process in a container."""
+SANDBOX_CODE_BYTES_MAX: Final = 256 * 1024
+"""Size of a strategy's source."""
+SANDBOX_PARAMS_BYTES_MAX: Final = 64 * 1024
+"""Size of a strategy's parameters as JSON."""
+SANDBOX_FRAME_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Size of one message out of a container."""
+SANDBOX_OUTPUT_BYTES_MAX: Final = 12 * 1024 * 1024
+"""Bytes a container may write in its whole life."""
+SANDBOX_FRAMES_MAX: Final = 1_000
+"""Messages a container may write in its whole life."""
+SANDBOX_RESULT_ROWS_MAX: Final = 50_000
+"""Orders, and fills, in one result."""
+SANDBOX_MESSAGE_CHARS_MAX: Final = 600
+"""Characters of an error message that come out of a container."""
+SANDBOX_SLICE_BYTES_MAX: Final = 48 * 1024 * 1024
+"""Parquet bytes of one slice of market data."""
+SANDBOX_SLICE_ROWS_MAX: Final = 3_000_000
+"""Rows of one slice of market data."""
+SANDBOX_SLICE_CACHE_BYTES: Final = 128 * 1024 * 1024
+"""Slices kept in memory for the next run over the same data."""
+SANDBOX_QUEUE_MAX: Final = 64
+"""Runs that may wait for a free place; one more is refused."""
+SANDBOX_QUEUE_S: Final = 300.0
+"""Seconds a run may wait for a free place."""
+SANDBOX_EVIDENCE_MAX: Final = 20
+"""Pieces of evidence listed in a verdict; the rest are counted."""
+SANDBOX_TRUNCATIONS: Final = 2
+"""Further runs on shortened data that look for knowledge of the future."""

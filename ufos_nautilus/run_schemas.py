@@ -1,12 +1,14 @@
 """Columns of the tables every run stores: written by the engine, read by reports."""
 
+from typing import Any
+
 import polars as pl
 
 DEC = pl.Decimal(38, 12)
 TS = pl.Datetime("ns", "UTC")
 _S = pl.String
 
-SCHEMAS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
+SCHEMAS: dict[str, dict[str, Any]] = {
     "orders": {
         "ts_init": TS, "client_order_id": _S, "book": _S, "instrument_id": _S, "side": _S, "order_type": _S,
         "quantity": DEC, "price": DEC, "status": _S, "filled_quantity": DEC, "avg_price": DEC, "ts_last": TS,

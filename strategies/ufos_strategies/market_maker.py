@@ -2,6 +2,7 @@
 
 import math
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from nautilus_trader.model import BookType, InstrumentId, OrderBookDeltas, OrderSide, QuoteTick
@@ -17,6 +18,8 @@ from ufos_strategies.resting import RestingOrder
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
+PRICES_KEPT = 4_096
+"""Prices of the last ticks quoted that are kept ready made."""
 FAIR_VALUES = {"mid": mid, "weighted_mid": weighted_mid}
 
 
@@ -69,7 +72,7 @@ class MarketMakerConfig(BookConfig):
         return self
 
 
-class MarketMaker(Book):
+class MarketMaker(Book[MarketMakerConfig]):
     """Quotes one instrument; one pass of the loop per market event.
 
     The loop: market -> fair value -> volatility -> depths -> ticks -> minimum spread -> post-only clamp -> sizes within
@@ -78,7 +81,6 @@ class MarketMaker(Book):
     """
 
     Config: ClassVar[type[BookConfig]] = MarketMakerConfig
-    params: MarketMakerConfig
 
     def __init__(self, config: MarketMakerConfig) -> None:
         super().__init__(config)
@@ -91,6 +93,7 @@ class MarketMaker(Book):
         self._interval_ns = int(config.minimum_interval_ms * NS_PER_MS)
         self._inventory_lots = 0
         self._market: tuple[float, float, float, float] | None = None
+        self._warm = False
         self._requote = False
 
     def on_start(self) -> None:
@@ -109,7 +112,19 @@ class MarketMaker(Book):
         if self._size_lots < 1:
             raise ValueError(f"order_size {p.order_size} is below the lot {self._lot} of {p.instrument_id}")
         self._orders_per_lot = 1.0 / self._size_lots
-        self._quoter = make_quoter(p, self._bound_lots // self._size_lots)
+        # Looked up at every market event, so kept; prices and their texts are made once per tick of the range quoted.
+        self._top_of_book = self.cache.top_of_book
+        self.price_at = lru_cache(PRICES_KEPT)(self._price_at)
+        self._price_text = lru_cache(PRICES_KEPT)(self._text_of_ticks)
+        self._quoter = make_quoter(
+            p.quoter,
+            gamma=p.gamma,
+            k=p.k_per_tick,
+            a_per_s=p.a_per_s,
+            xi=p.xi_ticks,
+            horizon_s=p.horizon_s,
+            bound_orders=self._bound_lots // self._size_lots,
+        )
         self._volatility = EwmaVolatility(p.volatility_half_life_s, sample_s=p.volatility_sample_s, warmup_s=p.warmup_s)
         self._bid = RestingOrder(self, OrderSide.BUY)
         self._ask = RestingOrder(self, OrderSide.SELL)
@@ -129,9 +144,9 @@ class MarketMaker(Book):
 
     def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
         """Run the loop on a book event; its top comes from the engine's book (copying the book would cost 50 times)."""
-        top = self.cache.top_of_book(self.instrument_id)
+        top = self._top_of_book(self.instrument_id)
         if top is not None:
-            self._on_top(deltas.ts_init, top[0], top[1], top[2], top[3])
+            self._on_top(deltas.ts_init, *top)
 
     def _on_top(self, now_ns: int, bid: Any, bid_size: Any, ask: Any, ask_size: Any) -> None:
         scale = self._ticks_per_unit
@@ -141,8 +156,10 @@ class MarketMaker(Book):
         self._market, self._requote = market, False
         fair = self._fair_value(*market)
         self._volatility.update(now_ns, fair)
-        if self._volatility.state(now_ns) is EstimatorState.WARMING_UP:
-            return
+        if not self._warm:
+            self._warm = self._volatility.state(now_ns) is not EstimatorState.WARMING_UP
+            if not self._warm:
+                return
         self._quote(now_ns, fair, round(market[0]), round(market[2]))
 
     def _quote(self, now_ns: int, fair: float, best_bid: int, best_ask: int) -> None:
@@ -156,16 +173,17 @@ class MarketMaker(Book):
         self.decisions += 1
         changed = self._work(self._bid, bid if bid_lots else None, bid_lots, now_ns)
         changed |= self._work(self._ask, ask if ask_lots else None, ask_lots, now_ns)
-        if changed and self.quote_log is not None:
-            self._log_quote(now_ns, fair, best_bid, best_ask)
+        log = self.quote_log
+        if changed and log is not None:
+            log(self._quote_row(now_ns, fair, best_bid, best_ask))
 
     def _work(self, order: RestingOrder, wanted: int | None, lots: int, now_ns: int) -> bool:
-        if order.pending:
-            return False
         resting = order.price_ticks
+        if order.pending or wanted == resting:
+            return False
         action = decide(resting, wanted, now_ns - order.changed_ns, self._interval_ns, self.params.tolerance_ticks)
         if action is Action.KEEP:
-            self.suppressed += wanted != resting
+            self.suppressed += 1
             return False
         order.apply(action, wanted, lots, now_ns)
         return True
@@ -182,32 +200,32 @@ class MarketMaker(Book):
         """Cancel a resting quote."""
         self.cancel_order(client_order_id)
 
-    def price_at(self, ticks: int) -> Any:
-        """Return the engine's price for a whole number of ticks."""
+    def _price_at(self, ticks: int) -> Any:
         return self.instrument.make_price(self._tick * ticks)
+
+    def _text_of_ticks(self, ticks: int) -> str:
+        return str(ticks * self._tick)
 
     def quantity_of(self, lots: int) -> Any:
         """Return the engine's quantity for a whole number of lots."""
         return self.instrument.make_qty(self._lot * lots)
 
-    def _log_quote(self, now_ns: int, fair: float, best_bid: int, best_ask: int) -> None:
-        tick, lot = self._tick, self._lot
+    def _quote_row(self, now_ns: int, fair: float, best_bid: int, best_ask: int) -> tuple[Any, ...]:
+        lot, text = self._lot, self._price_text
         bid, ask = self._bid, self._ask
-        self.quote_log(
-            (
-                now_ns,
-                self.params.book_id,
-                self.params.instrument_id,
-                None if bid.price_ticks is None else str(bid.price_ticks * tick),
-                None if bid.price_ticks is None else str(bid.lots * lot),
-                None if ask.price_ticks is None else str(ask.price_ticks * tick),
-                None if ask.price_ticks is None else str(ask.lots * lot),
-                fair / self._ticks_per_unit,
-                str(self._inventory_lots * lot),
-                str(best_bid * tick),
-                str(best_ask * tick),
-                "requote",
-            )
+        return (
+            now_ns,
+            self.params.book_id,
+            self.params.instrument_id,
+            None if bid.price_ticks is None else text(bid.price_ticks),
+            None if bid.price_ticks is None else str(bid.lots * lot),
+            None if ask.price_ticks is None else text(ask.price_ticks),
+            None if ask.price_ticks is None else str(ask.lots * lot),
+            fair / self._ticks_per_unit,
+            str(self._inventory_lots * lot),
+            text(best_bid),
+            text(best_ask),
+            "requote",
         )
 
     # residuals of the house
@@ -243,9 +261,11 @@ class MarketMaker(Book):
     def on_order_event(self, event: Any) -> None:
         """Follow own orders through their states."""
         super().on_order_event(event)
-        side = self._bid if event.client_order_id == self._bid.client_order_id else self._ask
-        if event.client_order_id == side.client_order_id:
-            side.on_event(event)
+        order_id = event.client_order_id
+        if order_id == self._bid.client_order_id:
+            self._bid.on_event(event)
+        elif order_id == self._ask.client_order_id:
+            self._ask.on_event(event)
 
     def on_order_filled(self, event: Any) -> None:
         """Count inventory in whole lots."""

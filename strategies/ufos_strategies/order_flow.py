@@ -41,11 +41,10 @@ class OrderFlowConfig(BookConfig):
     """Share of the market's volume, POV only."""
 
 
-class OrderFlow(Book):
+class OrderFlow(Book[OrderFlowConfig]):
     """Sends tickets at exponential intervals; the same seed gives the same tickets on the same market."""
 
     Config: ClassVar[type[BookConfig]] = OrderFlowConfig
-    params: OrderFlowConfig
 
     def __init__(self, config: OrderFlowConfig) -> None:
         super().__init__(config)
@@ -91,7 +90,7 @@ class OrderFlow(Book):
         held = self._positions.get(name, Decimal(0))
         if abs(held + (quantity if side == "BUY" else -quantity)) > p.max_position:
             side = "SELL" if side == "BUY" else "BUY"
-        owner = {"client_id": p.book_id} if p.kind == "client" else {"strategy_tag": p.book_id}
+        client = p.kind == "client"
         instruction: dict[str, Any] = {"algorithm": p.algorithm}
         if p.algorithm != "MARKET":
             instruction |= {"horizon_secs": p.horizon_s, "interval_secs": p.interval_s}
@@ -106,7 +105,8 @@ class OrderFlow(Book):
             desk_id="IB",
             exec_instruction=instruction,
             internalization_flag=p.internalize,
-            **owner,
+            client_id=p.book_id if client else "",
+            strategy_tag="" if client else p.book_id,
         )
 
     def _trend(self, name: str, quote: Any) -> float:

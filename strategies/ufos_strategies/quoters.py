@@ -1,38 +1,36 @@
 """Builds the quoting model that a desk's parameters name."""
 
-from typing import Protocol
-
 from ufos_nautilus.pricing.avellaneda_stoikov import AvellanedaStoikov, SymmetricQuoter
 from ufos_nautilus.pricing.glft import Glft, GlftClosedForm, GlftParams
 from ufos_nautilus.pricing.quoter import Quoter
 
 
-class QuoterParams(Protocol):
-    """What a model needs of a desk's config: per tick, per second, per order."""
-
-    quoter: str
-    gamma: float
-    k_per_tick: float
-    a_per_s: float
-    xi_ticks: float
-    horizon_s: float
-
-
-def make_quoter(params: QuoterParams, bound_orders: int) -> Quoter:
-    """Return the model, with ticks as price units and orders as lots.
+def make_quoter(
+    name: str, *, gamma: float, k: float, a_per_s: float, xi: float, horizon_s: float, bound_orders: int
+) -> Quoter:
+    """Return the model `name`, with ticks as price units and orders as lots.
 
     Parameters
     ----------
-    params : QuoterParams
-        For example a `MarketMakerConfig`.
+    name : str
+        ``glft``, ``glft_closed_form``, ``avellaneda_stoikov`` or ``symmetric``.
+    gamma : float
+        Per (tick x order).
+    k : float
+        Per tick.
+    a_per_s : float
+        Per second.
+    xi : float
+        Ticks.
+    horizon_s : float
+        Seconds.
     bound_orders : int
         Inventory bound in whole orders.
 
     """
-    gamma, k = params.gamma, params.k_per_tick
-    if params.quoter == "avellaneda_stoikov":
+    if name == "avellaneda_stoikov":
         return AvellanedaStoikov(gamma, k, bound_orders)
-    if params.quoter == "symmetric":
-        return SymmetricQuoter(gamma, k, bound_orders, params.horizon_s)
-    glft = GlftParams(gamma=gamma, k=k, A=params.a_per_s, bound_lots=bound_orders, xi=params.xi_ticks)
-    return GlftClosedForm(glft) if params.quoter == "glft_closed_form" else Glft(glft)
+    if name == "symmetric":
+        return SymmetricQuoter(gamma, k, bound_orders, horizon_s)
+    params = GlftParams(gamma=gamma, k=k, A=a_per_s, bound_lots=bound_orders, xi=xi)
+    return GlftClosedForm(params) if name == "glft_closed_form" else Glft(params)

@@ -17,8 +17,8 @@ from nautilus_trader.model import (
 from ufos_nautilus.limits import MODIFIES_PER_ORDER_MAX
 from ufos_nautilus.pricing.quoting import Action
 
-CONFIRMED = (OrderAccepted, OrderUpdated, OrderModifyRejected, OrderCancelRejected)
-GONE = (OrderCanceled, OrderRejected, OrderDenied, OrderExpired)
+CONFIRMED = frozenset((OrderAccepted, OrderUpdated, OrderModifyRejected, OrderCancelRejected))
+GONE = frozenset((OrderCanceled, OrderRejected, OrderDenied, OrderExpired))
 
 
 class Desk(Protocol):
@@ -110,15 +110,16 @@ class RestingOrder:
 
     def on_event(self, event: Any) -> None:
         """Follow the order's state."""
-        if isinstance(event, OrderFilled):
+        kind = type(event)
+        if kind is OrderFilled:
             order = self.desk.cache.order(event.client_order_id)
             if order is None or order.is_closed:
                 self._forget()
-        elif isinstance(event, CONFIRMED):
+        elif kind in CONFIRMED:
             self.pending = False
-            if isinstance(event, OrderModifyRejected):
+            if kind is OrderModifyRejected:
                 self.price_ticks = self.replaced_ticks
-        elif isinstance(event, GONE):
+        elif kind in GONE:
             self._forget()
 
     def _forget(self) -> None:

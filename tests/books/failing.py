@@ -15,11 +15,10 @@ class FailingConfig(BookConfig):
     instrument_id: str = "SIM-PERP.SIM"
 
 
-class FailingBook(Book):
+class FailingBook(Book[FailingConfig]):
     """Raises ZeroDivisionError at the third event of the kind its config names."""
 
     Config: ClassVar[type[BookConfig]] = FailingConfig
-    params: FailingConfig
 
     def __init__(self, config: FailingConfig) -> None:
         super().__init__(config)

@@ -21,11 +21,10 @@ class TicketBookConfig(BookConfig):
     """``accept`` takes all residuals at the touch, ``worse`` offers one cent worse; empty answers nothing."""
 
 
-class TicketBook(Book):
+class TicketBook(Book[TicketBookConfig]):
     """Sends its tickets at the given quotes of its instrument and remembers what came back."""
 
     Config: ClassVar[type[BookConfig]] = TicketBookConfig
-    params: TicketBookConfig
     made: ClassVar[dict[str, "TicketBook"]] = {}
 
     def __init__(self, config: TicketBookConfig) -> None:

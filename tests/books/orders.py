@@ -7,7 +7,7 @@ from nautilus_trader.model import ClientOrderId, InstrumentId, OrderSide, Price,
 from ufos_nautilus.engine import Book, BookConfig, GateDenial, GateRequest
 
 
-class OneOfEach(Book):
+class OneOfEach(Book[BookConfig]):
     """At the fifth quote: a single order, a list, a modification, a market order and its close."""
 
     Config: ClassVar[type[BookConfig]] = BookConfig

@@ -7,7 +7,7 @@ from nautilus_trader.model import InstrumentId, OrderSide, Price, Quantity
 from ufos_nautilus.engine import Book, BookConfig
 
 
-class PurgingBook(Book):
+class PurgingBook(Book[BookConfig]):
     """Sends one order at the fifth quote and purges it at once."""
 
     Config: ClassVar[type[BookConfig]] = BookConfig

@@ -1,5 +1,6 @@
 """Catalogs: what an import writes, that it happens once, what is refused, and what a digest depends on."""
 
+import errno
 import json
 from dataclasses import replace
 from decimal import Decimal
@@ -184,6 +185,24 @@ def test_a_directory_with_other_things_is_left_alone(tmp_path):
     with pytest.raises(DataError, match="holds something else"):
         put(tmp_path / "c", trades([1]))
     assert list(tree(tmp_path / "c")) == ["letter.txt"]
+
+
+def test_a_path_that_cannot_be_a_directory_is_refused(tmp_path):
+    (tmp_path / "c").write_text("a file")
+    with pytest.raises(DataError, match="Not a directory") as caught:
+        put(tmp_path / "c", trades([1]))
+    assert "to be a directory" in caught.value.expected
+    assert (tmp_path / "c").read_text() == "a file"
+
+
+def test_a_disk_that_fails_midway_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(importing, "write_table", full)
+    with pytest.raises(DataError, match="No space left"):
+        put(tmp_path / "c", trades([1]))
+    assert not (tmp_path / "c").exists()
 
 
 def test_an_unknown_instrument_names_those_there_are(tmp_path):

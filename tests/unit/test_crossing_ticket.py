@@ -50,7 +50,7 @@ def test_the_owner_defaults_to_client_then_strategy_then_desk():
     for i, (field, name) in enumerate(owners):
         found = ticket(**{"client_id": ""} | {k: v for k, v in owners[i:]} | {field: name})
         assert (found.beneficiary, found.book) == (name, name)
-    assert ticket(beneficiary="FUND").book == "C-001"
+    assert ticket(beneficiary="FUND").book == "FUND"
     assert ticket(book="WM").beneficiary == "C-001"
 
 

@@ -9,7 +9,8 @@ import pytest
 from tests.catalog_factory import put, trades
 from ufos_nautilus.market import quality, quality_rows
 from ufos_nautilus.market.catalog import Catalog
-from ufos_nautilus.market.quality import RULES, Finding, check_catalog, check_table
+from ufos_nautilus.market.quality import RULES, check_catalog, check_table
+from ufos_nautilus.market.quality_rows import Finding
 from ufos_nautilus.market.tables import F_LAST, F_SNAPSHOT, decimal_column, utc_ns
 
 S = 1_000_000_000

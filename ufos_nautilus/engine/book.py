@@ -36,7 +36,7 @@ class BookConfig(BaseModel):
     """Seed of the book's own random choices; a runner derives it from the run's seed."""
 
 
-class Book(Guarded, Strategy):
+class Book[C: BookConfig](Guarded, Strategy):
     """A sub-ledger with its own orders: subclass it, give it a config, override callbacks.
 
     Orders of a book pass `gate` and then the engine. A subclass that replaces an order method is refused when it is
@@ -54,7 +54,7 @@ class Book(Guarded, Strategy):
     Config: ClassVar[type[BookConfig]] = BookConfig
     """Config model of the class; a run spec's params are validated by it."""
     gate: Gate
-    params: BookConfig
+    params: C
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -65,12 +65,12 @@ class Book(Guarded, Strategy):
                 "so call these methods instead of replacing them"
             )
 
-    def __new__(cls, config: BookConfig, *_: Any) -> Self:
+    def __new__(cls, config: C, *_: Any) -> Self:
         """Give the engine its own part of the configuration."""
         native = StrategyConfig(strategy_id=StrategyId(config.book_id), log_events=False, log_commands=False)
-        return super().__new__(cls, native)
+        return super().__new__(cls, native)  # pyright: ignore[reportCallIssue] (the stub lacks __new__)
 
-    def __init__(self, config: BookConfig) -> None:
+    def __init__(self, config: C) -> None:
         self.params = config
         self.gate = ClosedGate()
         self.house: TicketReceiver | None = None
@@ -125,7 +125,7 @@ class Book(Guarded, Strategy):
 
     def make_leg(self, instrument_id: str, side: str, quantity: Decimal, tags: list[str]) -> Any:
         """Return a reviewed leg of a trade inside the house, or None where the gate refuses; nothing is sent."""
-        instrument = self.cache.instrument(InstrumentId.from_str(instrument_id))
+        instrument: Any = self.cache.instrument(InstrumentId.from_str(instrument_id))
         order = market_leg(self, instrument_id, side, quantity, instrument.size_precision, tags)
         return order if self._passes("submit", order) else None
 

@@ -54,7 +54,7 @@ def recording_of(spec: SyntheticSpec) -> Callable[[], Recording]:
     return lambda: synthetic_universe.generate_universe(universe)
 
 
-def make_params[P](params_class: type[P], spec: SyntheticSpec) -> P:
+def make_params[P](params_class: Callable[..., P], spec: SyntheticSpec) -> P:
     """Build a generator's parameters from a spec, refusing unknown names."""
     valid = {f.name for f in dataclasses.fields(params_class)}  # type: ignore[arg-type]
     for key in spec.params:

@@ -71,6 +71,11 @@ def golden_figures(result: RunResult) -> dict[str, Any]:
         **{f"max_inventory.{name}": v for name, v in s["max_inventory"].items()},
         **{f"balance.{a}.{c}": v for a, totals in s["final_balances"].items() for c, v in totals.items()},
     }
+    if "ledger" in s:
+        flat |= {"ledger_head": s["ledger"]["head"], "ledger_entries": str(s["ledger"]["entries"])}
+    if "crosses" in s:
+        flat |= {f"crosses.{k}": str(v) for k, v in s["crosses"].items()}
+        flat["crosses_head"] = s["house_seal"]["head"]
     for group, values in s["statistics"].items():
         for key, value in values.items():
             nested = value if isinstance(value, dict) else {"": value}

@@ -91,7 +91,7 @@ class House(Guarded, DataActor):
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Name the actor for the engine."""
-        return super().__new__(cls, DataActorConfig(actor_id=ActorId("HOUSE-ACTOR")))
+        return super().__new__(cls, DataActorConfig(actor_id=ActorId("HOUSE-ACTOR")))  # pyright: ignore[reportCallIssue] (stub)
 
     def __init__(
         self,

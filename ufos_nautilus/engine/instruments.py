@@ -68,8 +68,8 @@ def to_engine(spec: InstrumentSpec) -> Any:
             lot = quantity(spec.lot_size, spec.size_precision)
             return Equity(**identity, currency=currency(spec.quote), lot_size=lot)
         case "currency_pair":
-            pair = {"base_currency": currency(spec.base), "quote_currency": currency(spec.quote)}
-            return CurrencyPair(**identity, **sized, **pair)
+            base, quote = currency(spec.base), currency(spec.quote)
+            return CurrencyPair(**identity, **sized, base_currency=base, quote_currency=quote)
         case "crypto_perpetual":
             return CryptoPerpetual(
                 **identity,

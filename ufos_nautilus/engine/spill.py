@@ -65,7 +65,7 @@ class SpillTable:
 
     def _frame(self) -> pl.DataFrame:
         raw = {name: _raw_type(dtype) for name, dtype in self.columns.items()}
-        return pl.DataFrame(self._rows, schema=raw, orient="row").cast(self.columns)
+        return pl.DataFrame(self._rows, schema=raw, orient="row").cast(dict[Any, Any](self.columns))
 
 
 def _raw_type(dtype: Any) -> Any:

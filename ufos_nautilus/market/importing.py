@@ -116,6 +116,21 @@ def import_recording(
         raise LimitExceededError(f"{len(sources):,} files in one import", expected=f"at most {IMPORT_SOURCES_MAX:,}")
     described = tuple(describe_source(path) for path in sources)
     identity = Identity(dataset_id(fmt, described, options or {}), fmt, described, options or {})
+    try:
+        dataset, unchanged = _import_once(root, read, identity, instrument_writer)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or root}: {error.strerror or error}",
+            expected=f"{root} to be a directory that can be written, with room for the data",
+            next_step="free disk space or give another --catalog; the catalog is as it was",
+        ) from error
+    return ImportReport(dataset, unchanged, time.perf_counter() - started)
+
+
+def _import_once(
+    root: Path, read: Callable[[], Recording], identity: Identity, instrument_writer: InstrumentWriter | None
+) -> tuple[Dataset, bool]:
+    """Return the import and whether it was there already."""
     existed = root.exists()
     with locked(root):
         is_new = not (root / MANIFEST_PATH).is_file()
@@ -124,11 +139,11 @@ def import_recording(
             roll_back(root)
             known = catalog.manifest.dataset(identity.id)
             dataset = known or _import(catalog, read, identity, instrument_writer)
+            return dataset, known is not None
         except BaseException:
             if is_new:
                 _remove_new(root, existed)
             raise
-    return ImportReport(dataset, known is not None, time.perf_counter() - started)
 
 
 def _remove_new(root: Path, existed: bool) -> None:

@@ -98,4 +98,5 @@ class InstrumentSpec:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Rebuild from `to_dict`."""
         decimals = ("tick_size", "lot_size", "multiplier", "strike")
-        return cls(**{k: Decimal(v) if k in decimals and v is not None else v for k, v in data.items()})
+        values: dict[str, Any] = {k: Decimal(v) if k in decimals and v is not None else v for k, v in data.items()}
+        return cls(**values)

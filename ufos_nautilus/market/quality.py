@@ -13,8 +13,6 @@ from ufos_nautilus.market.quality_book import BookCheck
 from ufos_nautilus.market.quality_rows import BarCheck, Finding, Findings, QuoteCheck, RowCheck, TradeCheck
 from ufos_nautilus.market.recording import TableKind
 
-__all__ = ["RULES", "Finding", "check_catalog", "check_table"]
-
 RULES: Final = {
     "bad_bar": "error: low above open or close, or high below",
     "clock_shift": "error: ts_event after ts_init, so received before it happened",
