@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+WORKERS_MAX = 4
+"""Processes the whole suite is spread over: each makes its own session fixtures, so more stop paying."""
 
 try:
     from hypothesis import settings
@@ -20,6 +22,15 @@ except ImportError:  # the base install is tested without the property tests
 else:
     settings.register_profile("ufos", derandomize=True, deadline=None, database=None)
     settings.load_profile("ufos")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Spread the whole suite over the cores; run named files or tests in one process."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return 0
+    config.option.dist = "worksteal"
+    return min(len(os.sched_getaffinity(0)), WORKERS_MAX)
 
 
 @dataclass(frozen=True)

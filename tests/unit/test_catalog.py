@@ -85,7 +85,7 @@ def test_an_instrument_with_another_grid_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (trades([1], "10.015"), "10.015 at 1970-01-01 .* is off the tick grid of 0.01"),
+        (trades([1], "10.015"), "10.015 at 1970-01-01 .* is off the price precision of 0.01"),
         (trades([3, 2]), "goes back in row 1"),
         (trades([1]).with_columns(size=tables.decimal_column(["0.5"])), "off the size precision"),
         (trades([1]).with_columns(size=tables.decimal_column(["-1"])), "size is -1"),

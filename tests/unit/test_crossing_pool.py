@@ -1,4 +1,4 @@
-"""The crossing house by example: what crosses, what does not, and what commit, abort, cancel and replace leave behind."""
+"""The crossing house by example: what crosses, what does not, and what every way of ending a ticket leaves behind."""
 
 from decimal import Decimal
 

@@ -69,12 +69,12 @@ def test_each_symbol_is_one_bar_type_stamped_at_the_new_york_close(tmp_path: Pat
     assert everything(later)["A.XNAS"].frame["ts_init"].dt.strftime("%H:%M").to_list() == ["17:30"]
 
 
-def test_sectors_are_joined_and_the_tick_fits_every_price(tmp_path: Path) -> None:
+def test_sectors_are_joined_and_the_precision_fits_every_price(tmp_path: Path) -> None:
     (tmp_path / "sectors.csv").write_text("Symbol,Name,GICS Sector\nA,Agilent,Health Care\nZ,,\n")
     files = [long_table(tmp_path, {"A": [10.5], "B": [10.125]}), tmp_path / "sectors.csv"]
     recording = read(files, ReadOptions(extra={"venue": "US"}))
     shown = {s.instrument_id: (s.sector, s.tick_size, s.price_precision) for s in recording.instruments}
-    assert shown == {"A.US": ("Health Care", Decimal("0.01"), 2), "B.US": ("", Decimal("0.0001"), 4)}
+    assert shown == {"A.US": ("Health Care", Decimal("0.01"), 2), "B.US": ("", Decimal("0.01"), 4)}
     assert recording.facts["without_sector"] == 1
 
 

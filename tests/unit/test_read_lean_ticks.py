@@ -128,12 +128,12 @@ def test_a_bid_and_an_ask_of_different_times_are_two_quotes() -> None:
     assert carry_forward(updates).select("line", "bid", "ask").rows() == [(2, 5, 7), (3, 5, 8)]
 
 
-def test_the_tick_is_a_cent_only_where_every_price_is(tmp_path: Path) -> None:
+def test_trades_between_ticks_need_precision_but_do_not_change_the_tick(tmp_path: Path) -> None:
     quote = day_file(tmp_path, "quote", QUOTES)
     assert read([quote], ReadOptions()).instruments[0].tick_size == Decimal("0.01")
     trade = day_file(tmp_path, "trade", [f"{OPEN},100150,100,D,1,0"])
     (spec,) = read([quote, trade], ReadOptions()).instruments
-    assert (spec.tick_size, spec.price_precision, spec.size_precision) == (Decimal("0.0001"), 4, 0)
+    assert (spec.tick_size, spec.price_precision, spec.size_precision) == (Decimal("0.01"), 4, 0)
     assert (spec.instrument_id, spec.kind, spec.quote) == ("BAC.XNAS", "equity", "USD")
 
 

@@ -131,11 +131,12 @@ def test_trades_are_visible_and_hidden_executions_with_the_opposite_aggressor(da
     ]
 
 
-def test_the_tick_is_a_cent_only_where_every_price_is(tmp_path: Path) -> None:
+def test_hidden_executions_need_precision_but_do_not_change_the_tick(tmp_path: Path) -> None:
     path = lobster_file(tmp_path, "message_1", MESSAGES[:-1])
     assert read([path], ReadOptions()).instruments[0].tick_size == Decimal("0.01")
     lobster_file(tmp_path, "message_1", MESSAGES)
-    assert read([path], ReadOptions()).instruments[0].tick_size == Decimal("0.0001")
+    spec = read([path], ReadOptions()).instruments[0]
+    assert (spec.tick_size, spec.price_precision) == (Decimal("0.01"), 4)
     with pytest.raises(DataError, match=r"line 11: price 1000150 is off the tick grid"):
         read([path], ReadOptions(tick_size="0.01"))
 

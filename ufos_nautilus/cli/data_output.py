@@ -65,6 +65,7 @@ def _import_json(report: ImportReport, catalog: Path) -> dict[str, Any]:
         "first": timestamp(min(t.first_ns for t in dataset.tables)),
         "last": timestamp(max(t.last_ns for t in dataset.tables)),
         "unchanged": report.unchanged,
+        "facts": {k: v for k, v in dataset.facts.items() if isinstance(v, str | int | float | bool)},
         "defects": _defects_json(dataset),
         "rows_per_s": round(report.rows_per_s),
         "catalog": str(catalog),
@@ -81,6 +82,7 @@ def show_import(report: ImportReport, catalog: Path, *, json: bool) -> None:
     names = values.pop("instruments")
     values["instrument_id"] = ", ".join(names[:5]) + (f", ... ({len(names)})" if len(names) > 5 else "")
     defects = values.pop("defects")
+    values |= {k: v for k, v in values.pop("facts").items() if k not in values}
     print_table("unchanged: already imported" if report.unchanged else "imported", ("what", "value"), values.items())
     if defects:
         rows = [(d["code"], d["count"], d["action"], "\n".join(d["examples"][:2])) for d in defects]

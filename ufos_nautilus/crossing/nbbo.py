@@ -162,15 +162,15 @@ class NbboBook:
     def status(self, now_ns: int) -> NbboStatus:
         """Return whether the NBBO can be used at `now_ns`; of several defects the first of the list below is named.
 
-        Missing, one-sided, crossed, locked, stale.
+        Missing, one-sided, stale, crossed, locked.
         """
         bid, ask = self.bid, self.ask
         if bid is None or ask is None:
             return NbboStatus.MISSING if bid is None and ask is None else NbboStatus.ONE_SIDED
-        if bid >= ask:
-            return NbboStatus.CROSSED if bid > ask else NbboStatus.LOCKED
         if now_ns - self.oldest_ns > self.age_limit_ns or max(self._best_bid[2], self._best_ask[2]) > now_ns:
             return NbboStatus.STALE
+        if bid >= ask:
+            return NbboStatus.CROSSED if bid > ask else NbboStatus.LOCKED
         return NbboStatus.OK
 
     def at(self, now_ns: int) -> Nbbo:

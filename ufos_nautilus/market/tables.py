@@ -230,7 +230,10 @@ def validate(frame: pl.DataFrame, kind: TableKind, instrument: InstrumentSpec) -
 
 
 def _check_grid(frame: pl.DataFrame, kind: TableKind, instrument: InstrumentSpec) -> None:
-    steps = [(name, instrument.tick_size, "tick grid") for name in PRICE_COLUMNS[kind]]
+    # Only what rests in a book is bound to the tick: trades print between ticks, bars are averages and adjusted prices.
+    booked = kind in ("order_book_deltas", "quotes")
+    price_step = instrument.tick_size if booked else Decimal(1).scaleb(-instrument.price_precision)
+    steps = [(name, price_step, "tick grid" if booked else "price precision") for name in PRICE_COLUMNS[kind]]
     lot = Decimal(1).scaleb(-instrument.size_precision)
     steps += [(name, lot, "size precision") for name in SIZE_COLUMNS[kind]]
     for name, step, word in steps:

@@ -48,8 +48,8 @@ def read(files: Sequence[Path], options: ReadOptions) -> Recording:
     files : sequence of Path
         Bars and what goes with them, in any order.
     options : ReadOptions
-        `instrument_id` where there is one symbol. Without `tick_size` a symbol's tick is a cent if all its prices are
-        whole cents, else 0.0001.
+        `instrument_id` where there is one symbol. Without `tick_size` a symbol's tick is a cent; adjusted prices may have
+        four decimals.
 
     Returns
     -------
@@ -217,9 +217,10 @@ def _instruments(
         raise SpecError(f"one instrument id for {ticks.height} symbols", expected="bars of one symbol")
     specs: dict[str, InstrumentSpec] = {}
     for symbol, is_off in ticks.iter_rows():
-        tick = Decimal(options.tick_size) if options.tick_size else FINEST if is_off else CENT
+        tick = Decimal(options.tick_size) if options.tick_size else CENT
         name = options.instrument_id or f"{symbol}.{venue}"
-        specs[symbol] = sources.equity(name, tick, options, sector=sectors.get(symbol, ""))
+        finest = FINEST if is_off else None
+        specs[symbol] = sources.equity(name, tick, options, sector=sectors.get(symbol, ""), finest=finest)
     return specs
 
 

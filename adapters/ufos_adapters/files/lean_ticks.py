@@ -59,7 +59,7 @@ def read(files: Sequence[Path], options: ReadOptions) -> Recording:
     files : sequence of Path
         ``yyyymmdd_quote.zip`` and ``yyyymmdd_trade.zip``; the symbol stands in the CSV's name or is the folder's.
     options : ReadOptions
-        `instrument_id` where there is one symbol. Without `tick_size` the tick is a cent if every price is a whole
+        `instrument_id` where there is one symbol. Without `tick_size` the tick is a cent if every quote is a whole
         number of cents, else 0.0001.
 
     Returns
@@ -114,7 +114,7 @@ def _by_symbol(files: Sequence[Path]) -> dict[str, dict[str, _Day]]:
 
 def _instrument(instrument_id: str, days: dict[str, _Day], options: ReadOptions) -> InstrumentSpec:
     """Build the equity; this parses every file once, so that a bad one is refused before any row is handed over."""
-    step = sources.step_in_units(options, CENT, UNITS)
+    finest = step = sources.step_in_units(options, CENT, UNITS)
     for path, columns in _paths(days):
         source = sources.open_source(path)
         rows = sources.read_csv(source, columns, optional=_LABELS).with_row_index("line", offset=1)
@@ -122,8 +122,8 @@ def _instrument(instrument_id: str, days: dict[str, _Day], options: ReadOptions)
             if options.tick_size:
                 sources.check_grid(rows, name, step, source.where)
             elif ((rows[name] % CENT) != 0).any():
-                step = 1
-    return sources.equity(instrument_id, Decimal(step) / UNITS, options)
+                finest, step = 1, step if name == "price" else 1
+    return sources.equity(instrument_id, Decimal(step) / UNITS, options, finest=Decimal(finest) / UNITS)
 
 
 def _paths(days: dict[str, _Day]) -> Iterator[tuple[Path, dict[str, pl.DataType]]]:

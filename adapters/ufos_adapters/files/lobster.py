@@ -20,6 +20,7 @@ from ufos_adapters.files import sources
 from ufos_adapters.files.lobster_tables import (
     BBO_COLUMNS,
     CENT,
+    CROSS,
     HALT,
     HIDDEN,
     UNITS,
@@ -77,7 +78,7 @@ def read(files: Sequence[Path], options: ReadOptions) -> Recording:
     files : sequence of Path
         ``SYMBOL_yyyy-mm-dd_..._message_....csv[.gz]``, likewise ``orderbook`` and ``bbo``; any days of one symbol.
     options : ReadOptions
-        Without `tick_size` the tick is a cent if every price is a whole number of cents, else 0.0001.
+        Without `tick_size` the tick is a cent if every price in the book is a whole number of cents, else 0.0001.
 
     Returns
     -------
@@ -146,15 +147,17 @@ def _days(files: Sequence[Path]) -> list[_Day]:
 
 def _instrument(instrument_id: str, days: Sequence[_Day], options: ReadOptions) -> InstrumentSpec:
     """Build the equity; this parses every message once, so that a bad one is refused before any row is handed over."""
-    step = sources.step_in_units(options, CENT, UNITS)
+    finest = step = sources.step_in_units(options, CENT, UNITS)
     for day in days:
         path = day.files["message"]
-        prices = read_messages(path).filter(pl.col("type") != HALT).select("seq", "price")
+        prices = read_messages(path).filter(pl.col("type") != HALT).select("seq", "type", "price")
         if options.tick_size:
             sources.check_grid(prices, "price", step, path.name)
         elif ((prices["price"] % CENT) != 0).any():
-            step = 1
-    return sources.equity(instrument_id, Decimal(step) / UNITS, options)
+            # Hidden orders and auctions execute between ticks; what shows in the book has the tick.
+            shown = prices.filter(~pl.col("type").is_in([HIDDEN, CROSS]))["price"]
+            finest, step = 1, 1 if ((shown % CENT) != 0).any() else step
+    return sources.equity(instrument_id, Decimal(step) / UNITS, options, finest=Decimal(finest) / UNITS)
 
 
 def _batches(days: Sequence[_Day], spec: InstrumentSpec, recording: Recording, options: ReadOptions) -> Iterator[Batch]:

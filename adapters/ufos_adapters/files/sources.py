@@ -259,8 +259,10 @@ def step_in_units(options: ReadOptions, default: int, units: int) -> int:
     return int(step)
 
 
-def equity(instrument_id: str, tick: Decimal, options: ReadOptions, *, sector: str = "") -> InstrumentSpec:
-    """Return a US equity, traded in whole shares unless the options say otherwise."""
+def equity(
+    instrument_id: str, tick: Decimal, options: ReadOptions, *, sector: str = "", finest: Decimal | None = None
+) -> InstrumentSpec:
+    """Return a US equity in whole shares unless the options say otherwise; `finest` is the step of its prints."""
     symbol = instrument_id.rpartition(".")[0]
     lot = decimal_option("lot size", options.lot_size or "1")
     return InstrumentSpec(
@@ -271,7 +273,7 @@ def equity(instrument_id: str, tick: Decimal, options: ReadOptions, *, sector: s
         settlement="USD",
         tick_size=tick,
         lot_size=lot,
-        price_precision=max(2, decimals(tick)),
+        price_precision=max(2, decimals(tick), decimals(finest or tick)),
         size_precision=decimals(lot),
         sector=sector,
     )
