@@ -18,8 +18,8 @@ from ufos_nautilus.ledger.store_check import check, replay
 
 KILLS = 160
 """Per database; 320 in all."""
-KILLS_PER_LEDGER = 20
-LONGEST_LIFE_S = 0.045
+KILLS_PER_LEDGER = 10
+LONGEST_LIFE_S = 0.03
 
 # A small process that forks writers on request: everything is imported once, so a writer starts in a few milliseconds.
 NURSERY = """
@@ -42,7 +42,7 @@ def write(url, seed):
                 while True:
                     first = store.head.seq + 1
                     drafts = []
-                    for number in range(first, first + rng.choice((1, 1, 1, 2, 5, 20))):
+                    for number in range(first, first + rng.choice((1, 1, 1, 2, 9))):
                         amount = rng.randint(1, 10**9)
                         book = f"B-{rng.randint(0, 30)}"
                         cash, fees = Account(book, "USD", "cash", "V"), Account(book, "USD", "fees", "V")

@@ -252,8 +252,8 @@ for _ in range(kills):
         assert found == list(range(len(found))), "a record is missing"
         assert len(found) > told, "an acknowledged record was lost"
         torn += reader.report.torn_bytes > 0
-    if path.stat().st_size > 2_000_000:
-        path.unlink()
+        if path.stat().st_size > 2_000_000:
+            path.unlink()
 print("done", kills, torn)
 """
 

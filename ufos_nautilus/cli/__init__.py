@@ -29,7 +29,10 @@ CHAPTERS: dict[str, dict[str, tuple[str, str]]] = {
 }
 """Chapter -> command -> (module of this package, one line of help)."""
 
-EXIT_CODES = "exit codes: 0 done, 1 a run failed, 2 bad input, 3 a stored record fails its checksum, 4 defects found by a check, 130 interrupted"
+EXIT_CODES = (
+    "exit codes: 0 done, 1 a run failed, 2 bad input, 3 a stored record fails its checksum,\n"
+    "            4 a check found defects in data, 130 interrupted"
+)
 
 
 def main(argv: list[str] | None = None) -> None:

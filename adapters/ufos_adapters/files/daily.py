@@ -48,8 +48,8 @@ def read(files: Sequence[Path], options: ReadOptions) -> Recording:
     files : sequence of Path
         Bars and what goes with them, in any order.
     options : ReadOptions
-        `instrument_id` where there is one symbol. Without `tick_size` a symbol's tick is a cent; adjusted prices may have
-        four decimals.
+        `instrument_id` where there is one symbol. Without `tick_size` a symbol's tick is a cent; adjusted
+        prices may have four decimals.
 
     Returns
     -------

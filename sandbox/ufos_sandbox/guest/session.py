@@ -32,3 +32,263 @@ from ufos_nautilus.market.instruments import InstrumentSpec  # noqa: E402
 from ufos_sandbox.guest.worker import UserError  # noqa: E402
 
 lean.finish()
+
+TRADER = "UFOS-001"
+TICKS_IN_CACHE, BARS_IN_CACHE = 100, 500
+PROGRESS_EVERY_S = 0.2
+FILL_FIELDS = 12
+"""Leading columns of a fill that the digest is made of; the market beside them is the host's to add."""
+
+
+class TooMuchError(Exception):
+    """A result has more rows than may leave a container."""
+
+
+class MemoryTable:
+    """Rows of one table of a run, kept in memory up to a limit."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self.dropped = 0
+
+    def append(self, row: tuple[Any, ...]) -> None:
+        """Keep one row."""
+        if len(self.rows) >= SANDBOX_RESULT_ROWS_MAX:
+            raise TooMuchError(f"more than {SANDBOX_RESULT_ROWS_MAX:,} rows; send fewer orders or use a shorter slice")
+        self.rows.append(row)
+
+    def close(self) -> None:
+        """Do nothing: rows leave with the result."""
+
+
+class GuestRecorder(Recorder):
+    """The recorder of every run, without tables on disk and without samples: the host makes those itself."""
+
+    progress: Callable[[int], None]
+
+    def __init__(self, interval_ns: int, venues: list[str], portfolio: Any) -> None:
+        super().__init__(Path("/"), interval_ns, venues, portfolio, keep_quotes=False)
+        self.tables = {name: MemoryTable() for name in ("orders", "fills", "denials")}  # pyright: ignore
+        self.tables["positions"] = self.tables["quotes"] = _Nowhere()  # pyright: ignore
+        self._said = time.monotonic()
+
+    def market(self, instrument_id: Any) -> tuple[None, None]:
+        """Return no market: the host looks it up in its own data."""
+        return None, None
+
+    def _on_sample(self, _: Any) -> None:
+        now = self.clock.timestamp_ns()
+        self.cache.purge_account_events(now, 0)
+        clock = time.monotonic()
+        if clock - self._said >= PROGRESS_EVERY_S:
+            self._said = clock
+            self.progress(now)
+
+
+class _Nowhere:
+    dropped = 0
+
+    def append(self, row: tuple[Any, ...]) -> None:
+        """Keep nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A run that lacks only its book."""
+
+    engine: BacktestEngine
+    spec: RunSpec
+    spec_data: dict[str, Any]
+    rows: int
+    start_ns: int
+    end_ns: int
+    instruments: dict[str, InstrumentSpec]
+
+    def run(self, book_class: type[Book], progress: Callable[[int], None]) -> dict[str, Any]:
+        """Make the book, run it over the data and return what it did as plain data.
+
+        Raises
+        ------
+        UserError
+            Phase ``build``, ``callback`` or ``run``.
+
+        """
+        engine, spec = self.engine, self.spec
+        book = self._make_book(book_class)
+        recorder = GuestRecorder(
+            int(spec.recording.sample_interval_s * 1e9), [v.name for v in spec.venues], engine.portfolio
+        )
+        recorder.progress = progress
+        engine.add_actor(recorder)
+        engine.add_strategy(book)
+        failed: BaseException | None = None
+        try:
+            engine.run(start=self.start_ns, end=self.end_ns)
+        except BaseException as error:
+            failed = error
+        _raise_first(book, recorder, failed)
+        hashes = recorder.finish()
+        _raise_first(book, recorder, None)
+        outcome = engine.get_result()
+        return {
+            "iterations": outcome.iterations,
+            "events": outcome.total_events,
+            "counts": recorder.counts,
+            "hashes": hashes,
+            "balances": self._balances(),
+            "orders": [list(row) for row in recorder.tables["orders"].rows],  # pyright: ignore
+            "fills": [list(row[:FILL_FIELDS]) for row in recorder.tables["fills"].rows],  # pyright: ignore
+        }
+
+    def _make_book(self, book_class: type[Book]) -> Book:
+        entry = self.spec.books[0]
+        try:
+            config = book_class.Config(book_id=entry.id, seed=book_seed(self.spec.seed, entry.id), **entry.params)
+            book = book_class(config)
+        except ValidationError as error:
+            problem = explain(error, book_class.Config, "params")
+            raise UserError("build", ValueError(problem), 0) from None
+        except BaseException as error:
+            raise UserError("build", error) from None
+        book.gate = OpenGate()
+        return book
+
+    def _balances(self) -> dict[str, dict[str, str]]:
+        out = {}
+        for venue in self.spec.venues:
+            account = self.engine.cache.account_for_venue(Venue(venue.name))
+            totals = account.balances_total() if account is not None else {}
+            out[venue.name] = {str(k): _plain(v.as_decimal()) for k, v in totals.items()}
+        return out
+
+
+def _raise_first(book: Book, recorder: GuestRecorder, failed: BaseException | None) -> None:
+    if isinstance(recorder.failure, TooMuchError):
+        raise recorder.failure
+    if book.failure is not None:
+        raise UserError("callback", book.failure)
+    if recorder.failure is not None:
+        raise UserError("run", recorder.failure)
+    if failed is not None:
+        raise UserError("run", failed)
+
+
+def _plain(value: Any) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def book_seed(seed: int, book_id: str) -> int:
+    """Return a book's own seed, as a run on the host derives it."""
+    return (seed * 1_000_003 + int.from_bytes(book_id.encode(), "big")) % 2**63
+
+
+def prepare(
+    spec_data: dict[str, Any], tables: list[dict[str, Any]], instruments: list[dict[str, Any]], root: Path
+) -> Prepared:
+    """Build the engine with all market data in it; nothing is read from disk afterwards.
+
+    Parameters
+    ----------
+    spec_data : dict
+        A run spec; its data entries name the slice.
+    tables : list of dict
+        ``kind`` and ``identifier`` of each table, in the order in which a run on the host reads them.
+    instruments : list of dict
+        `InstrumentSpec.to_dict` of each instrument.
+    root : Path
+        Where the slice lies.
+
+    Raises
+    ------
+    ValueError
+        The spec is not valid, or the slice is empty.
+
+    """
+    try:
+        spec = RunSpec.model_validate(spec_data)
+    except ValidationError as error:
+        raise ValueError(explain(error, RunSpec, "spec")) from None
+    specs = [InstrumentSpec.from_dict(i) for i in instruments]
+    engine = BacktestEngine(
+        BacktestEngineConfig(
+            trader_id=TraderId(TRADER),
+            bypass_logging=True,
+            logging=LoggerConfig(bypass_logging=True),
+            shutdown_on_error=True,
+            cache=CacheConfig(tick_capacity=TICKS_IN_CACHE, bar_capacity=BARS_IN_CACHE),
+            data_engine=DataEngineConfig(emit_quotes_from_book=True),
+            risk_engine=RiskEngineConfig(
+                max_order_submit_rate=f"{spec.risk.order_submits_per_s}/00:00:01",
+                max_order_modify_rate=f"{spec.risk.order_modifies_per_s}/00:00:01",
+            ),
+        )
+    )
+    seeds = venue_seeds(spec.venues, spec.seed)
+    for venue in spec.venues:
+        add_venue(engine, venue, seeds[venue.name])
+    for instrument in specs:
+        engine.add_instrument(to_engine(instrument))
+    rows, first, last = _add_tables(engine, tables, root)
+    if not rows:
+        raise ValueError("the slice holds no rows")
+    return Prepared(
+        engine=engine,
+        spec=spec,
+        spec_data=spec.model_dump(mode="json"),
+        rows=rows,
+        start_ns=first,
+        end_ns=last,
+        instruments={i.instrument_id: i for i in specs},
+    )
+
+
+def _add_tables(engine: BacktestEngine, tables: list[dict[str, Any]], root: Path) -> tuple[int, int, int]:
+    catalog = ParquetDataCatalog(str(root.resolve()))
+    groups: dict[tuple[str, str], list[str]] = {}
+    for table in tables:
+        # Books are read one by one: events of two books at the same instant must not mix.
+        own = table["identifier"] if table["kind"] == "order_book_deltas" else ""
+        groups.setdefault((table["kind"], own), []).append(table["identifier"])
+    rows, firsts, lasts = 0, [], []
+    for (kind, _), identifiers in groups.items():
+        objects = catalog.query(ENGINE_TYPES[kind], identifiers)
+        if not objects:
+            continue
+        rows += len(objects)
+        firsts.append(objects[0].ts_init)
+        lasts.append(objects[-1].ts_init)
+        engine.add_data(batch_deltas(objects) if kind == "order_book_deltas" else objects, validate=False, sort=False)
+    engine.sort_data()
+    return rows, min(firsts, default=0), max(lasts, default=0)
+
+
+def find_book(module: ModuleType) -> type[Book]:
+    """Return the one book class that a module defines.
+
+    Raises
+    ------
+    UserError
+        Phase ``exec``: there is none, there are several, or the source goes around the gate.
+
+    """
+    import linecache
+
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Book) and value.__module__ == module.__name__
+    ]
+    found = list(dict.fromkeys(found))
+    leaves = [c for c in found if not any(c is not other and issubclass(other, c) for other in found)]
+    if len(leaves) != 1:
+        names = ", ".join(sorted(c.__name__ for c in leaves)) or "none"
+        problem = f"the code defines {len(leaves)} books ({names}); define one subclass of ufos_nautilus.engine.Book"
+        raise UserError("exec", TypeError(problem), 0)
+    bypasses = find_bypasses("".join(linecache.getlines(module.__file__ or "")))
+    if bypasses:
+        raise UserError("exec", PermissionError(bypasses[0].what), bypasses[0].line)
+    return leaves[0]

@@ -95,8 +95,10 @@ def _answer(session: ModuleType, prepared: Any, code: str, sink: int) -> dict[st
         result = prepared.run(book_class, progress=lambda done: write_all(sink, encode({"progress": done})))
     except UserError as error:
         return {"error": describe(error)}
-    except MemoryError:
-        return {"error": {"phase": "run", "type": "MemoryError", "message": "the memory limit was reached", "line": 0}}
+    except session.TooMuchError as error:
+        return {"error": describe(UserError("result", error, 0))}
+    except BaseException as error:
+        return {"error": describe(UserError("run", error))}
     result["run_ms"] = _ms(started)
     return {"result": result}
 
