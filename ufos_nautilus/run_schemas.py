@@ -8,6 +8,15 @@ DEC = pl.Decimal(38, 12)
 TS = pl.Datetime("ns", "UTC")
 _S = pl.String
 
+MARKOUTS_MS = (100, 1_000, 10_000, 60_000)
+"""Times after a fill at which the market is looked at again, milliseconds."""
+
+
+def markout_column(milliseconds: int) -> str:
+    """Return the column of table `markouts` that holds the mid this long after a fill."""
+    return f"mid_{milliseconds}ms"
+
+
 SCHEMAS: dict[str, dict[str, Any]] = {
     "orders": {
         "ts_init": TS, "client_order_id": _S, "book": _S, "instrument_id": _S, "side": _S, "order_type": _S,
@@ -28,6 +37,17 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "quotes": {
         "ts": TS, "book": _S, "instrument_id": _S, "bid": DEC, "bid_size": DEC, "ask": DEC, "ask_size": DEC,
         "fair_value": pl.Float64, "inventory": DEC, "market_bid": DEC, "market_ask": DEC, "reason": _S,
+    },
+    "markouts": {
+        "ts": TS, "trade_id": _S, "client_order_id": _S, "book": _S, "instrument_id": _S, "mid": DEC,
+        **{markout_column(ms): DEC for ms in MARKOUTS_MS},
+    },
+    "estimates": {
+        "ts": TS, "book": _S, "instrument_id": _S, "name": _S, "value": pl.Float64, "error": pl.Float64, "state": _S,
+    },
+    "alerts": {
+        "ts": TS, "source": _S, "kind": _S, "instrument_id": _S, "value": pl.Float64, "mean": pl.Float64,
+        "deviation": pl.Float64, "detail": _S,
     },
     "denials": {"ts": TS, "book": _S, "client_order_id": _S, "instrument_id": _S, "action": _S, "reason": _S},
 }  # fmt: skip

@@ -23,7 +23,10 @@ LONGEST_LIFE_S = 0.03
 
 # A small process that forks writers on request: everything is imported once, so a writer starts in a few milliseconds.
 NURSERY = """
-import json, os, random, sys
+import contextlib, json, os, random, sqlite3, sys
+import sqlalchemy.dialects.sqlite.pysqlite
+with contextlib.suppress(ImportError):
+    import psycopg, sqlalchemy.dialects.postgresql.psycopg
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.ledger.accounts import Account, Asset
 from ufos_nautilus.ledger.journal import Draft, Posting

@@ -124,6 +124,9 @@ def test_the_grid_refuses_what_lies_off_it():
         lambda: grid.size_units(Decimal("1.5")),
         lambda: grid.half_units(Decimal("NaN")),
         lambda: grid.half_units(Decimal("Infinity")),
+        lambda: grid.size_units(Decimal("1E-2000")),
+        lambda: grid.size_units(Decimal("1E+2000")),
+        lambda: grid.size_units(Decimal("100." + "0" * 200 + "1")),
     ):
         with pytest.raises(DataError):
             bad()

@@ -363,7 +363,7 @@ def test_expiries_of_tickets_long_gone_take_no_room():
         made.on_ticket(ticket(f"B{n}", "BUY", 1, "A", expiry_ns=10**9))
         made.cancel(f"B{n}", 10)
     pool = made._pools["AAPL"]
-    assert len(pool._expiries) < 100
+    assert len(pool.expiries) < 100
     assert len(pool) == 0
 
 

@@ -5,18 +5,20 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+if TYPE_CHECKING:  # with --json nothing is drawn, so nothing is imported for it
+    from rich.console import Console
+    from rich.progress import Progress
 
 PLAIN_PROGRESS_INTERVAL_S = 5.0
 """Seconds between progress lines where the output is no terminal."""
 
 
-def out() -> Console:
+def out() -> "Console":
     """Return the console for results (standard output)."""
+    from rich.console import Console
+
     return Console()
 
 
@@ -33,6 +35,8 @@ def _plain(value: object) -> str:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; numbers to the right."""
+    from rich.table import Table
+
     table = Table(title=title, title_justify="left", header_style="bold")
     materialised = [tuple(row) for row in rows]
     for i, name in enumerate(columns):
@@ -41,6 +45,21 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in materialised:
         table.add_row(*("" if v is None else f"{v:f}" if isinstance(v, Decimal) else str(v) for v in row))
     out().print(table)
+
+
+def _bar() -> "Progress":
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(show_speed=True),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
 
 
 class ProgressLine:
@@ -65,15 +84,7 @@ class ProgressLine:
         self._started = self._last = time.monotonic()
         self._bar: Progress | None = None
         if not quiet and sys.stderr.isatty():
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TaskProgressColumn(show_speed=True),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-                transient=True,
-            )
+            self._bar = _bar()
             self._task = self._bar.add_task(label, total=total or None)
 
     def __enter__(self) -> Self:

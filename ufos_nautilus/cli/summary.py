@@ -7,7 +7,6 @@ from typing import Any
 from ufos_nautilus.cli.console import ProgressLine, out, print_json, print_table
 from ufos_nautilus.engine import RunResult, RunSpec, run_backtest
 from ufos_nautilus.engine.runs import runs_root, write_json
-from ufos_nautilus.report import write_report
 
 
 def run_with_progress(spec: RunSpec, *, quiet: bool) -> RunResult:
@@ -23,6 +22,8 @@ def run_with_progress(spec: RunSpec, *, quiet: bool) -> RunResult:
 
 def add_report(result: RunResult, destination: Path | None = None) -> Path:
     """Write the report of a run and note it in the stored result."""
+    from ufos_nautilus.report import write_report  # imported where a report is wanted
+
     path = write_report(result.directory, destination)
     result.summary["report"] = str(path)
     write_json(result.directory / "result.json", result.summary)

@@ -10,7 +10,7 @@ import polars as pl
 from ufos_nautilus.crossing.audit import AuditLog, FsyncPolicy
 from ufos_nautilus.crossing.chain import ChainReader, ChainReport, Seal
 from ufos_nautilus.crossing.chain import verify as verify_chain
-from ufos_nautilus.crossing.grid import EXACT, Grid
+from ufos_nautilus.crossing.grid import EXACT, ROUNDING, Grid
 from ufos_nautilus.crossing.terms import Cross
 from ufos_nautilus.crossing.ticket import Ticket, decimal_text
 from ufos_nautilus.errors import IntegrityError
@@ -129,7 +129,7 @@ def _party(ticket: Ticket, touch: int, arrival: int | None, cross: Cross, fee: D
     gain = sign * (touch - cross.half_units)
     bps = Decimal(0)
     if touch:
-        bps = _round(EXACT.divide(Decimal(gain * 10_000), Decimal(abs(touch))), BPS_DECIMALS)
+        bps = _round(ROUNDING.divide(Decimal(gain * 10_000), Decimal(abs(touch))), BPS_DECIMALS)
     on_arrival = None if arrival is None else grid.money(sign * (arrival - cross.half_units), cross.size)
     return {
         "order_id": ticket.order_id,
@@ -244,4 +244,4 @@ def _of_schema(report: ChainReport) -> ChainReport:
 
 
 def _round(value: Decimal, decimals: int) -> Decimal:
-    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN, EXACT)
+    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN, ROUNDING)

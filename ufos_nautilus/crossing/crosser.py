@@ -39,7 +39,6 @@ class Crosser:
         self.now_ns = 0
         self._matcher = Matcher(self.rules, restricted)
         self._pools: dict[str, Pool] = {}
-        self._gains: dict[str, int] = {}
         self._fee_parts = int(self.rules.fee_bps * FEE_SCALE // 10_000)
         self._by_instrument: dict[str, Pool] = {}
         self._home: dict[str, Pool | None] = {}
@@ -69,7 +68,6 @@ class Crosser:
             return
         if len(self._pools) >= POOL_SYMBOLS_MAX:
             raise LimitExceededError(f"more than {POOL_SYMBOLS_MAX} symbols", expected="fewer pools")
-        self._gains[root] = grid.half_units(self.rules.min_improvement)
         self._pools[root] = Pool(root, grid, self.rules)
 
     def on_nbbo(
@@ -92,8 +90,7 @@ class Crosser:
             pool = self._refuse(root, ts_ns)
         pool.nbbo.update(venue, bid, bid_size, ask, ask_size, ts_ns)
         self.now_ns = ts_ns
-        expiry = pool.next_expiry_ns
-        if expiry is not None and expiry <= ts_ns:
+        if pool.expiries and pool.expiries[0][0] <= ts_ns:
             return self._cross(pool, pool.nbbo.status(ts_ns), pool.expire(ts_ns))
         if not pool.buys or not pool.sells:
             return NOTHING
@@ -136,9 +133,8 @@ class Crosser:
         entry = pool.add(ticket, _mid(pool.nbbo, status))
         self._home[ticket.order_id] = pool
         self.now_ns = now
-        expiry = pool.next_expiry_ns
         expired: tuple[Standing, ...] = ()
-        if expiry is not None and expiry <= now:
+        if pool.expiries and pool.expiries[0][0] <= now:
             expired = pool.expire(now)
             if entry.closing is not None:
                 return self._cross(pool, status, expired)
@@ -175,13 +171,16 @@ class Crosser:
         """Return where a live ticket stands; `SpecError` once it is final or if it never was."""
         return self._entry(order_id)[1].standing()
 
+    def is_live(self, order_id: str) -> bool:
+        """Tell whether a ticket was taken and is not yet final."""
+        return self._home.get(order_id) is not None
+
     def on_time(self, now_ns: int) -> Step:
         """Let time pass: expire what is due in every pool."""
         self._advance(now_ns)
         expired: list[Standing] = []
         for pool in self._pools.values():
-            expiry = pool.next_expiry_ns
-            if expiry is not None and expiry <= now_ns:
+            if pool.expiries and pool.expiries[0][0] <= now_ns:
                 gone = pool.expire(now_ns)
                 expired += gone
                 for standing in gone:
@@ -243,7 +242,7 @@ class Crosser:
     ) -> Step:
         for standing in expired:
             self._forget(pool, standing.order_id)
-        mid = usable_mid(pool, status, self._gains[pool.root], self._fee_parts)
+        mid = usable_mid(pool, status, self._fee_parts)
         if mid is None:
             if entry is not None:
                 pool.settled_at = None  # what comes now is not compared with the rest

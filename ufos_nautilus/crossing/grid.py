@@ -1,14 +1,18 @@
 """Whole-number prices and sizes of one symbol: prices in half units so that every midpoint is exact."""
 
 from dataclasses import dataclass
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow, Underflow
 from typing import Final, Self
 
 from ufos_nautilus.errors import DataError, SpecError
 from ufos_nautilus.market.instruments import InstrumentSpec
 
-EXACT: Final = Context(prec=120, Emin=-999, Emax=999)
-"""Decimal context in which sums and products of prices, sizes and multipliers never round."""
+EXACT: Final = Context(
+    prec=120, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation, Overflow, Underflow, DivisionByZero]
+)
+"""Decimal context for sums and products of prices, sizes and multipliers: it raises where it would have to round."""
+ROUNDING: Final = Context(prec=120, Emin=-999, Emax=999)
+"""Decimal context for ratios, which may round."""
 
 
 def exact(value: int, decimals: int) -> Decimal:
@@ -122,8 +126,8 @@ def _whole(value: Decimal, precision: int, factor: int, what: str) -> int:
     try:
         scaled = EXACT.multiply(value, _SCALES[precision] * factor)
         whole = int(scaled)
-    except (TypeError, ValueError, InvalidOperation, OverflowError):
-        raise DataError(f"{what} {value!r} is no finite decimal", expected="a Decimal") from None
+    except (TypeError, ValueError, ArithmeticError):
+        raise DataError(f"{what} {value!r} is no price or size", expected="a finite Decimal") from None
     if scaled != whole:
         halves = " or a half of the last" if factor == 2 else ""
         raise DataError(f"{what} {value} is off the grid", expected=f"at most {precision} decimals{halves}")

@@ -15,7 +15,7 @@ FEE_SCALE: Final = 10 ** (4 + FEE_DECIMALS)
 """Parts of one: a basis point is a ten-thousandth, and a fee has `FEE_DECIMALS` more."""
 
 
-def usable_mid(pool: Pool, status: NbboStatus, min_improvement: int, fee_parts: int) -> int | None:
+def usable_mid(pool: Pool, status: NbboStatus, fee_parts: int) -> int | None:
     """Return the midpoint in half units at which tickets may cross now, or None.
 
     Parameters
@@ -24,8 +24,6 @@ def usable_mid(pool: Pool, status: NbboStatus, min_improvement: int, fee_parts: 
         Whose market is asked.
     status : NbboStatus
         Status of that market now.
-    min_improvement : int
-        Least gain of each side against the touch, half units.
     fee_parts : int
         Fee of each side in `FEE_SCALE` parts of the value.
 
@@ -34,7 +32,7 @@ def usable_mid(pool: Pool, status: NbboStatus, min_improvement: int, fee_parts: 
     if status is not NbboStatus.OK or bid is None or ask is None:
         return None
     gain, mid = ask - bid, bid + ask
-    if gain < min_improvement or abs(mid) * fee_parts > gain * FEE_SCALE:
+    if gain < pool.min_gain or abs(mid) * fee_parts > gain * FEE_SCALE:
         return None
     return mid
 

@@ -18,30 +18,27 @@ NO_LIMIT: Final = -(1 << 100)
 """Rank of a ticket without a limit: before every limit."""
 
 
-class Resting:
+class Resting(msgspec.Struct, gc=False, eq=False):
     """One ticket in the pool. Sizes are size units; `rank` and `seq` are its place: the smaller the earlier."""
 
-    __slots__ = (
-        "arrival", "beneficiary", "blocked", "closing", "filled", "is_buy", "minimum", "open", "order_id", "quantity",
-        "rank", "reserved", "seq", "ticket",
-    )  # fmt: skip
-
-    def __init__(self, ticket: Ticket, quantity: int, minimum: int, rank: int, seq: int, arrival: int | None) -> None:
-        self.ticket = ticket
-        self.order_id = ticket.order_id
-        self.beneficiary = ticket.beneficiary
-        self.is_buy = ticket.intent_side == "BUY"
-        self.quantity = self.open = quantity
-        self.minimum = minimum
-        self.rank = rank
-        self.seq = seq
-        self.arrival = arrival
-        """Midpoint when it came, half units."""
-        self.filled = self.reserved = 0
-        self.closing: TicketState | None = None
-        """What it becomes once nothing of it is reserved."""
-        self.blocked: set[str] | None = None
-        """Tickets whose cross with this one was aborted."""
+    ticket: Ticket
+    order_id: str
+    beneficiary: str
+    is_buy: bool
+    quantity: int
+    open: int
+    """Free to match."""
+    minimum: int
+    rank: int
+    seq: int
+    arrival: int | None
+    """Midpoint when it came, half units."""
+    filled: int = 0
+    reserved: int = 0
+    closing: TicketState | None = None
+    """What it becomes once nothing of it is reserved."""
+    blocked: set[str] | None = None
+    """Tickets whose cross with this one was aborted."""
 
     def standing(self) -> Standing:
         """Return where it stands."""
@@ -88,8 +85,10 @@ class Pool:
         self.settled_at: int | None = None
         """Midpoint (half units) at which no two tickets of the pool can cross; None if that is not known."""
         self.min_cross = grid.size_units(rules.min_cross_quantity)
+        self.min_gain = grid.half_units(rules.min_improvement)
         self._largest = None if rules.max_ticket_quantity is None else grid.size_units(rules.max_ticket_quantity)
-        self._expiries: list[tuple[int, int, str]] = []
+        self.expiries: list[tuple[int, int, str]] = []
+        """Heap of (time, sequence, ticket id); may name tickets that are gone."""
         self._next_seq = 0
 
     def __len__(self) -> int:
@@ -115,16 +114,18 @@ class Pool:
         quantity = self._quantity(ticket.order_id, ticket.quantity)
         minimum = self.grid.size_units(ticket.min_quantity) if ticket.min_quantity else 0
         rank = self._rank(ticket)
-        entry = Resting(ticket, quantity, minimum, rank, self._next_seq, arrival)
-        self._next_seq += 1
-        self.tickets[ticket.order_id] = entry
+        seq, order_id = self._next_seq, ticket.order_id
+        is_buy = ticket.intent_side == "BUY"
+        entry = Resting(ticket, order_id, ticket.beneficiary, is_buy, quantity, quantity, minimum, rank, seq, arrival)
+        self._next_seq = seq + 1
+        self.tickets[order_id] = entry
         self._list(entry)
         if ticket.expiry_ns:
-            if len(self._expiries) > 2 * len(self.tickets) + 64:
+            if len(self.expiries) > 2 * len(self.tickets) + 64:
                 # Tickets that filled or were cancelled leave their expiry behind; keep the heap as small as the pool.
-                self._expiries = [e for e in self._expiries if e[2] in self.tickets]
-                heapq.heapify(self._expiries)
-            heapq.heappush(self._expiries, (ticket.expiry_ns, entry.seq, ticket.order_id))
+                self.expiries = [e for e in self.expiries if e[2] in self.tickets]
+                heapq.heapify(self.expiries)
+            heapq.heappush(self.expiries, (ticket.expiry_ns, entry.seq, ticket.order_id))
         return entry
 
     def replace(self, entry: Resting, quantity: Decimal, limit: Decimal | None) -> bool:
@@ -173,17 +174,12 @@ class Pool:
     def expire(self, now_ns: int) -> tuple[Standing, ...]:
         """Close every ticket whose time has come."""
         gone: list[Standing] = []
-        heap = self._expiries
+        heap = self.expiries
         while heap and heap[0][0] <= now_ns:
             entry = self.tickets.get(heapq.heappop(heap)[2])
             if entry is not None and entry.closing is None:
                 gone.append(self.close(entry, TicketState.EXPIRED))
         return tuple(gone)
-
-    @property
-    def next_expiry_ns(self) -> int | None:
-        """Return when the next ticket may expire, or None."""
-        return self._expiries[0][0] if self._expiries else None
 
     def reserve(self, entry: Resting, size: int) -> bool:
         """Hold `size` back for a proposal; return whether the ticket's minimum fell to what is left of it."""

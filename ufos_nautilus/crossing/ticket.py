@@ -24,6 +24,7 @@ IDENTITY: Final = (
 )
 """The eight fields every ticket carries from intent to ledger."""
 _SIDES: Final = get_args(Side)
+_LARGEST: Final = Decimal(10) ** 18
 _NAMES: Final = ("order_id", "parent_id", "client_id", "desk_id", "strategy_tag", "beneficiary", "book")
 
 
@@ -103,6 +104,8 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"ticket {self.order_id!r} has no id or no owner",
                 expected="an order_id and one of client_id, strategy_tag, desk_id",
             )
+        if type(self.instrument) is not str or not _PRINTABLE(self.instrument):
+            raise SpecError(f"ticket {self.order_id}: instrument is {self.instrument!r}", expected="such as AAPL.XNAS")
         root_symbol(self.instrument)
         self._check_terms()
         if self.exec_instruction:
@@ -209,7 +212,7 @@ def decimal_text(value: Decimal) -> str:
 
 
 def _is_decimal(value: object) -> bool:
-    return isinstance(value, Decimal) and value.is_finite()
+    return isinstance(value, Decimal) and value.is_finite() and -_LARGEST < value < _LARGEST
 
 
 def _plain_json(value: object, order_id: str) -> dict[str, Any]:

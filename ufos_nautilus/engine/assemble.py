@@ -4,18 +4,15 @@ import importlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import CacheConfig, LoggerConfig, LogLevel
-from nautilus_trader.config import (
-    DataCatalogConfig,
-    DataEngineConfig,
-    ExecutionAlgorithmConfig,
-    RiskEngineConfig,
-    StreamingConfig,
-)
+from nautilus_trader.data import DataEngineConfig
 from nautilus_trader.model import ExecAlgorithmId, TraderId
+from nautilus_trader.persistence import DataCatalogConfig, StreamingConfig
+from nautilus_trader.risk import RiskEngineConfig
+from nautilus_trader.trading import ExecutionAlgorithmConfig
 from pydantic import ValidationError
 
 from ufos_nautilus.engine.book import Book
@@ -31,8 +28,10 @@ from ufos_nautilus.engine.spec_file import explain
 from ufos_nautilus.engine.venues import add_venue, venue_seeds
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.ledger.ledger import Ledger
-from ufos_nautilus.ledger.store import LedgerStore
 from ufos_nautilus.market.instruments import InstrumentSpec
+
+if TYPE_CHECKING:  # SQLAlchemy takes a tenth of a second to import, so it is where a run keeps a ledger
+    from ufos_nautilus.ledger.store import LedgerStore
 
 TICKS_IN_CACHE = 100
 BARS_IN_CACHE = 500
@@ -113,6 +112,7 @@ class Assembly:
     keeper: LedgerKeeper | None = None
     house: House | None = None
     ledger: Ledger | None = None
+    store: "LedgerStore | None" = None
     seed_rows: int = 0
     """Events that were given to the engine before the data."""
 
@@ -123,8 +123,8 @@ class Assembly:
 
     def close(self) -> None:
         """Close the ledger's store; what was flushed is kept."""
-        if isinstance(self.ledger, Ledger) and isinstance(self.ledger.journal, LedgerStore):
-            self.ledger.journal.close()
+        if self.store is not None:
+            self.store.close()
 
 
 def assemble(
@@ -153,8 +153,11 @@ def assemble(
         out.house = add_house(engine, spec, spec.crossing, sources, books, directory, run_id)
         out.seed_rows = out.house.instrument_count
     if spec.ledger.enabled:
+        from ufos_nautilus.ledger.store import LedgerStore
+
         source = os.environ.get("UFOS_LEDGER_URL") or directory / LEDGER_FILE
-        out.ledger = Ledger(LedgerStore.open(source), batch=spec.ledger.batch)
+        out.store = LedgerStore.open(source)
+        out.ledger = Ledger(out.store, batch=spec.ledger.batch)
         cash = {v.name for v in spec.venues if v.account == "cash"}
         capital = starting_capital(spec, dark=out.house is not None)
         out.keeper = LedgerKeeper(out.ledger, sources.instruments, cash, capital)

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from nautilus_trader.backtest import BacktestEngine
-from nautilus_trader.model import Venue
+from nautilus_trader.model import InstrumentId, Venue
 
 from ufos_nautilus.engine.assemble import Assembly, assemble, make_engine
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.dark import DARK_VENUE
 from ufos_nautilus.engine.feed import borders, chunks, require_rows, to_ns
 from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.instruments import currency
+from ufos_nautilus.engine.markouts import MarkoutRecorder
+from ufos_nautilus.engine.marks import mid_price
 from ufos_nautilus.engine.recorder import Recorder
 from ufos_nautilus.engine.result import RunResult, clean_statistics, plain, run_digest
 from ufos_nautilus.engine.runs import code_version, new_run_directory, run_id, runs_root, write_json
@@ -98,13 +101,15 @@ def _run(
     interval_ns = int(spec.recording.sample_interval_s * NS_PER_S)
     venues = [v.name for v in spec.venues]
     recorder = Recorder(directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes)
-    actors = [*parts.actors, recorder]
+    markouts = MarkoutRecorder(sources.instruments, recorder.tables["markouts"].append)
+    actors = [*parts.actors, recorder, markouts]
     for actor in actors:
         engine.add_actor(actor)
     for book in parts.books:
         book.quote_log = recorder.quote_log
         engine.add_strategy(book)
     rows = _stream(engine, spec, sources, [*actors, *parts.books], parts.seed_rows, progress)
+    markouts.finish()
     hashes = recorder.finish()
     result = engine.get_result()
     balances = _final_balances(engine, spec)
@@ -115,6 +120,9 @@ def _run(
         **recorder.counts,
         "dropped_rows": {name: t.dropped for name, t in recorder.tables.items() if t.dropped},
         "net_pnl": _net_pnl(engine, spec, parts),
+        "marks": _marks(engine, sources),
+        "currencies": {s.settlement: currency(s.settlement).precision for s in sources.instruments.values()},
+        "desks": {b.book_id: figures for b in parts.books if (figures := b.figures())},
         "max_inventory": {k: plain(v) for k, v in sorted(recorder.max_inventory.items())},
         "final_balances": balances,
         "statistics": clean_statistics(result),
@@ -198,6 +206,12 @@ def _final_balances(engine: BacktestEngine, spec: RunSpec) -> dict[str, dict[str
         totals = account.balances_total() if account is not None else {}
         out[name] = {str(k): plain(v.as_decimal()) for k, v in sorted(totals.items(), key=lambda i: str(i[0]))}
     return out
+
+
+def _marks(engine: BacktestEngine, sources: Sources) -> dict[str, str]:
+    """Return the price by which each instrument's position is valued at the end."""
+    marks = {name: mid_price(engine.cache, InstrumentId.from_str(name)) for name in sorted(sources.instruments)}
+    return {name: plain(mark) for name, mark in marks.items() if mark is not None}
 
 
 def _house_figures(parts: Assembly) -> dict[str, Any]:

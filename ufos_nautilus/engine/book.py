@@ -133,6 +133,10 @@ class Book[C: BookConfig](Guarded, Strategy):
         """Send a leg that `make_leg` had reviewed."""
         super().submit_order(order)
 
+    def figures(self) -> dict[str, Any]:
+        """Return what the book counted about itself, as plain data for the run's result; nothing unless overridden."""
+        return {}
+
     # orders: everything below passes the gate
 
     def submit_order(self, order: Any, position_id: Any = None, client_id: Any = None, params: Any = None) -> None:

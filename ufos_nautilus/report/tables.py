@@ -12,7 +12,8 @@ from ufos_nautilus.errors import DataError, LimitExceededError
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.run_schemas import SCHEMAS
 
-_ORDER_BY = {"orders": "ts_init", "fills": "ts", "equity": "ts", "inventory": "ts", "quotes": "ts", "denials": "ts"}
+_ORDER_BY = dict.fromkeys(SCHEMAS, "ts") | {"orders": "ts_init"}
+del _ORDER_BY["positions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class RunTables:
         result.json and spec.json as stored; the spec is empty where none was stored.
     instruments : dict of str to InstrumentSpec
         The instruments named by the result's optional key ``instruments``.
-    orders, fills, positions, equity, inventory, quotes, denials : polars.DataFrame
+    orders, fills, positions, equity, inventory, quotes, denials, markouts, estimates, alerts : polars.DataFrame
         Columns as in `SCHEMAS`, in order of time; empty where the run has no such table.
 
     """
@@ -43,6 +44,9 @@ class RunTables:
     inventory: pl.DataFrame
     quotes: pl.DataFrame
     denials: pl.DataFrame
+    markouts: pl.DataFrame
+    estimates: pl.DataFrame
+    alerts: pl.DataFrame
 
     @classmethod
     def load(cls, run_dir: Path) -> Self:

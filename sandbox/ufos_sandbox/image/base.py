@@ -16,6 +16,7 @@ from ufos_nautilus.errors import DataError
 STDLIB_LEFT_OUT = (
     "__pycache__", "test", "tests", "idlelib", "idle_test", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data",
     "site-packages", "dist-packages", "venv", "config-*", "_tkinter*", "_test*", "_ctypes_test*", "_xx*", "*.a",
+    "curses", "_curses*", "readline*", "_dbm*", "_gdbm*", "sqlite3", "_sqlite3*", "*.pyc",
 )  # fmt: skip
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 PASSWD = "root:x:0:0:root:/:/none\nnobody:x:65534:65534:nobody:/:/none\n"
@@ -30,8 +31,15 @@ def base_key() -> str:
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:12]
 
 
-def make_base(root: Path) -> None:
+def make_base(root: Path, also: Iterable[Path] = ()) -> None:
     """Fill an empty directory with Python under ``/usr/local`` and the shared libraries it needs.
+
+    Parameters
+    ----------
+    root : Path
+        Becomes the root file system.
+    also : iterable of Path
+        Compiled modules that will come on top and whose libraries must be there too.
 
     Raises
     ------
@@ -49,7 +57,7 @@ def make_base(root: Path) -> None:
     shutil.copy2(binary, bin_ / f"python{VERSION}")
     for name in ("python3", "python"):
         (bin_ / name).symlink_to(f"python{VERSION}")
-    copy_libraries(root, [binary, *target.glob("lib-dynload/*.so")])
+    copy_libraries(root, [binary, *target.glob("lib-dynload/*.so"), *also])
     for name in ("etc", "tmp", "proc", "sys", "dev"):
         (root / name).mkdir(exist_ok=True)
     (root / "etc/passwd").write_text(PASSWD)

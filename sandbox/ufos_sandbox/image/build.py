@@ -14,7 +14,7 @@ from typing import Any
 from ufos_nautilus.errors import RunFailedError
 from ufos_sandbox.engine_api import PROJECT_LABEL, Api, connect
 from ufos_sandbox.image.base import base_key, make_base
-from ufos_sandbox.image.site import VERSION, copy_needed_libraries, library_key, make_library_site, make_own_site, own_key
+from ufos_sandbox.image.site import VERSION, library_binaries, library_key, make_library_site, make_own_site, own_key
 
 REPOSITORY = "ufos-sandbox"
 OFFICIAL_BASE = f"python:{VERSION}-slim"
@@ -67,7 +67,7 @@ def seccomp_profile() -> str:
 def image_names() -> tuple[str, str, str]:
     """Return the names of base, libraries and final image for the code and packages that are here."""
     recipe = hashlib.sha256(dockerfile().encode()).hexdigest()
-    base = base_key()
+    base = _key(base_key(), library_key())
     libraries = _key(base, library_key(), recipe)
     return (f"{REPOSITORY}-base:{base}", f"{REPOSITORY}-libraries:{libraries}", f"{REPOSITORY}:{_key(libraries, own_key())}")
 
@@ -108,7 +108,7 @@ def build(api: Api | None = None, *, say: Say = lambda _: None, base: str = "") 
     with _building:
         if not base:
             _step(api, base_name, note, lambda folder: _import_base(api, base_name, folder))
-        _step(api, library_name, note, lambda folder: _layer(api, library_name, report.base, folder, make_libraries))
+        _step(api, library_name, note, lambda folder: _layer(api, library_name, report.base, folder, make_library_site))
         _step(api, name, note, lambda folder: _layer(api, name, library_name, folder, make_own_site))
         report.removed = remove_old(api, keep={report.base, library_name, name})
     for old in report.removed:
@@ -118,23 +118,19 @@ def build(api: Api | None = None, *, say: Say = lambda _: None, base: str = "") 
     return report
 
 
-def make_libraries(folder: Path) -> None:
-    """Fill the library site; shared libraries that the base may lack lie beside it."""
-    make_library_site(folder)
-    copy_needed_libraries(folder)
-
-
 def _step(api: Api, name: str, note: Say, make: Callable[[Path], None]) -> None:
     if api.image_id(name):
         note(f"{name}: there already")
         return
     with tempfile.TemporaryDirectory(prefix="ufos-sandbox-") as scratch:
-        make(Path(scratch))
+        folder = Path(scratch) / "content"
+        folder.mkdir()
+        make(folder)
     note(f"{name}: made, {round(api.client.inspect_image(name)['Size'] / 1e6)} MB")
 
 
 def _import_base(api: Api, name: str, folder: Path) -> None:
-    make_base(folder)
+    make_base(folder, library_binaries())
     repository, _, tag = name.partition(":")
     with tempfile.TemporaryFile() as archive:
         with tarfile.open(fileobj=archive, mode="w") as tar:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ufos_nautilus.errors import DataError
-from ufos_sandbox.image.base import VERSION, compile_tree, shared_libraries
+from ufos_sandbox.image.base import VERSION, compile_tree
 
 LIBRARIES = ("nautilus_trader", "polars", "pydantic", "msgspec")
 """Distributions a strategy may import; what they require comes along."""
@@ -70,11 +70,12 @@ def make_own_site(folder: Path) -> None:
     compile_tree(folder)
 
 
-def copy_needed_libraries(folder: Path) -> None:
-    """Put shared libraries that the copied wheels need, and a bare base may lack, where the loader looks for them.
-
-    They go into the package folder's own ``.needed`` directory, which the guest adds to the loader's path.
-    """
+def library_binaries() -> list[Path]:
+    """Return the compiled modules of the libraries, whose own needs the base must meet."""
+    out: list[Path] = []
+    for distribution in library_closure().values():
+        out += [Path(str(distribution.locate_file(f))) for f in distribution.files or () if f.name.endswith(".so")]
+    return [path for path in out if path.is_file()]
 
 
 def own_files() -> list[tuple[Path, str]]:
