@@ -111,6 +111,10 @@ AUDIT_RECORDS_MAX: Final = 10_000_000
 """Lines of one hash-chained record."""
 SCHEDULE_SLICES_MAX: Final = 10_000
 """Slices of one execution schedule."""
+TAPE_DAYS_MAX: Final = 20
+"""Last days whose traded volume by the minute a run remembers for volume profiles."""
+ALGORITHM_PARENTS_MAX: Final = 10_000
+"""Orders one execution algorithm works at a time; one more is denied."""
 
 # ledger
 LEDGER_UNITS_MAX: Final = 2**63 - 1
@@ -189,3 +193,33 @@ SANDBOX_EVIDENCE_MAX: Final = 20
 """Pieces of evidence listed in a verdict; the rest are counted."""
 SANDBOX_TRUNCATIONS: Final = 2
 """Further runs on shortened data that look for knowledge of the future."""
+
+# risk
+RISK_LIMITS_BYTES_MAX: Final = 1024 * 1024
+"""Size of a limits file."""
+RISK_RULES_MAX: Final = 10_000
+"""Books, instruments, restrictions or actions named in one limits file."""
+RISK_ORDERS_OPEN_MAX: Final = 200_000
+"""Orders the gate follows at a time; one more is denied."""
+RISK_AUDIT_BATCH_MAX: Final = 200
+"""Orders let pass that one record of the audit holds; denials and halts are written at once."""
+RISK_RETURNS_MAX: Final = 100_000
+"""Returns of one series a measure takes."""
+RISK_POSITIONS_MAX: Final = 100_000
+"""Positions of one snapshot."""
+RISK_FACTORS_MAX: Final = 50
+"""Factors of one regression."""
+RISK_WINDOW_SAMPLES_MAX: Final = 1_000_000
+"""Samples of equity a loss window holds."""
+HALT_DATAGRAM_BYTES_MAX: Final = 512
+"""Size of a datagram that asks for a halt."""
+HALT_NONCES_MAX: Final = 10_000
+"""Datagrams remembered so that none counts twice; while it is full nothing more is accepted."""
+HALT_REASON_CHARS_MAX: Final = 200
+"""Characters of the reason of a halt."""
+REDIS_REPLY_BYTES_MAX: Final = 64 * 1024
+"""Size of one reply of Redis."""
+DRILL_ORDERS_MAX: Final = 20_000
+"""Resting orders of one drill."""
+DRILL_ROUNDS_MAX: Final = 1_000
+"""Rounds of one drill."""

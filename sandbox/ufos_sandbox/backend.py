@@ -38,6 +38,7 @@ class Container:
     backend: "Backend"
     id: str
     stream: Stream
+    limits: Limits
     started: float
     ready: Ready | None = None
     start_ms: float = 0.0
@@ -83,6 +84,10 @@ class Backend(Protocol):
 
     def died_of_memory(self, container_id: str) -> bool:
         """Tell whether the engine knows that process 1 ran out of memory."""
+        ...
+
+    def alive(self) -> bool:
+        """Tell whether the engine answers."""
         ...
 
     @property
@@ -144,7 +149,7 @@ class DockerBackend:
             self._forget(container_id)
             self.api.close_thread()
             raise SandboxUnavailableError(f"the Docker engine does not answer: {str(error)[:200]}") from None
-        return Container(self, container_id, stream, started)
+        return Container(self, container_id, stream, limits, started)
 
     def remove(self, container_id: str) -> None:
         """Kill and remove one."""
@@ -155,6 +160,14 @@ class DockerBackend:
         try:
             return bool(self.api.client.inspect_container(container_id)["State"]["OOMKilled"])
         except Exception:
+            return False
+
+    def alive(self) -> bool:
+        """Tell whether the engine answers."""
+        try:
+            return bool(self.api.client.ping())
+        except Exception:
+            self.api.close_thread()
             return False
 
     def _forget(self, container_id: str) -> None:
@@ -239,5 +252,7 @@ def _own_socket(raw: Any) -> socket.socket:
     """Return the socket within what the SDK gives, kept open on its own."""
     inner = getattr(raw, "_sock", raw)
     duplicate = socket.socket(fileno=os.dup(inner.fileno()))
-    raw.close()
+    response = getattr(raw, "_response", None)
+    if response is not None:
+        response.close()
     return duplicate

@@ -115,6 +115,7 @@ class Loaded(Strict):
 
     spec: dict[str, object]
     rows: Count
+    items: Count
     start_ns: Nanos
     slice_ms: Millis
     load_ms: Millis

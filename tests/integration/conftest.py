@@ -92,11 +92,11 @@ def damage() -> Callable[..., Any]:
     return damage_ledger
 
 
-def damage_ledger(url: str, *statements: str) -> None:
-    """Run statements on a ledger's database without its append-only guards."""
+def damage_ledger(url: str, *statements: str, rows: int | None = 1) -> None:
+    """Run statements on a ledger's database without its append-only guards; each must change `rows` rows."""
     import sqlalchemy as sa
 
-    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool)
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SET session_replication_role = replica")
@@ -104,5 +104,5 @@ def damage_ledger(url: str, *statements: str) -> None:
             for (name,) in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").all():
                 connection.exec_driver_sql(f"DROP TRIGGER {name}")
         for statement in statements:
-            assert connection.exec_driver_sql(statement).rowcount == 1, statement
-    engine.dispose()
+            changed = connection.exec_driver_sql(statement).rowcount
+            assert rows is None or changed == rows, statement

@@ -1,6 +1,7 @@
 """The store in both databases: appending, reading, refusing, migrating, exporting, replaying."""
 
 import sqlite3
+import sys
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def test_what_was_written_is_read_back(traded):
         for seq in (0, store.head.seq + 1):
             with pytest.raises(DataError, match="no entry"):
                 store.entry(seq)
+
+
+def test_entries_are_read_a_bounded_number_at_a_time(traded, monkeypatch):
+    with LedgerStore.open(traded, readonly=True) as store:
+        whole = list(store.entries())
+        statements: list[str] = []
+        sa.event.listen(store.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+        monkeypatch.setattr("ufos_nautilus.ledger.store_read.LEDGER_READ_ROWS", 7)
+        assert list(store.entries()) == whole
+        assert check(store).problems == ()
+    pieces = [text for text in statements if "FROM postings" in text and "count(" not in text]
+    assert len(pieces) >= 2 * (len(whole) // 7)
 
 
 def test_a_ledger_is_continued_after_it_was_closed(traded):
@@ -329,6 +342,12 @@ def test_a_server_that_does_not_answer_is_named(tmp_path):
     pytest.importorskip("psycopg")
     with pytest.raises(DataError, match="cannot be opened"):
         LedgerStore.open(f"postgresql://postgres@/postgres?host={tmp_path}")
+
+
+def test_a_missing_driver_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SpecError, match=r"ufos-nautilus\[postgres\]"):
+        LedgerStore.open("postgresql://postgres@/postgres")
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path):

@@ -99,12 +99,7 @@ def test_a_changed_field_is_found(new_ledger, damage, statements):
     url = new_ledger()
     written(url)
     damage(url, *statements)
-    try:
-        report = checked(url)
-    except UfosError:  # a ledger whose head is gone does not even open
-        assert statements == FIELDS["head removed"]
-    else:
-        assert report.problems
+    assert checked(url).problems
 
 
 def test_every_byte_of_hash_and_meta_counts(new_ledger, damage):
@@ -128,20 +123,15 @@ def test_every_byte_of_hash_and_meta_counts(new_ledger, damage):
 def test_a_tail_cut_off_with_its_head_record_is_found_by_a_head_noted_elsewhere(new_ledger, damage):
     url = new_ledger()
     noted = written(url)
-    count = "(SELECT COUNT(*) FROM postings)"
-    damage(url, "DELETE FROM entries WHERE seq = (SELECT MAX(seq) FROM entries)")
     last = "(SELECT MAX(seq) FROM entries)"
-    while checked(url).problems:  # remove the orphaned postings one by one, then mend the head record
-        with contextlib.suppress(AssertionError):
-            damage(
-                url,
-                f"DELETE FROM postings WHERE seq > {last} AND line = (SELECT MAX(line) FROM postings WHERE seq > {last})",
-            )
-            continue
-        damage(
-            url,
-            f"UPDATE head SET seq = {last}, hash = (SELECT hash FROM entries WHERE seq = {last}), postings = {count}",
-        )
+    damage(
+        url,
+        "DELETE FROM entries WHERE kind = 'reversal'",
+        f"DELETE FROM postings WHERE seq > {last}",
+        f"UPDATE head SET seq = {last}, hash = (SELECT hash FROM entries WHERE seq = {last}), "
+        "postings = (SELECT COUNT(*) FROM postings)",
+        rows=None,
+    )
     assert checked(url).problems == ()
     report = checked(url, noted)
     assert "with the hash that was noted" in report.problems[0]
@@ -217,4 +207,4 @@ def test_a_flipped_byte_of_the_file_is_found_or_changes_nothing_that_is_read(tmp
         except UfosError:
             found += 1
         path.unlink()
-    assert found > BYTE_FLIPS // 2
+    assert found > BYTE_FLIPS // 5  # most other bytes are free space

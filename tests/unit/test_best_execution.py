@@ -161,23 +161,68 @@ def test_a_price_off_the_midpoint_by_the_least_is_found(recorded, tables):
             verify_against_market(changed, {"AAPL": tables})
 
 
-def shift(record: dict[str, Any], cents: int) -> None:
-    """Move market and price of a record together, so that it stays true to itself."""
-    by = Decimal(cents) / 100
-    for place, names in ((record["nbbo"], ("bid", "ask")), (record, ("price",))):
-        for name in names:
-            place[name] = str(Decimal(place[name]) + by)
-    for side, name in (("buy", "ask"), ("sell", "bid")):
-        record[side] |= {"touch": record["nbbo"][name], "limit": None}
-    record["value"] = str(Decimal(record["price"]) * Decimal(record["quantity"]))
+def retell(record: dict[str, Any], **changes: str) -> dict[str, Any]:
+    """Return the record with another bid, ask, price or quantity, everything else made to fit."""
+    told = copy.deepcopy(record)
+    nbbo = told["nbbo"]
+    nbbo |= {k: v for k, v in changes.items() if k in nbbo}
+    bid, ask = Decimal(nbbo["bid"]), Decimal(nbbo["ask"])
+    price = Decimal(changes.get("price", (bid + ask) / 2))
+    quantity = Decimal(changes.get("quantity", told["quantity"]))
+    points = quantity * Decimal(told["multiplier"])
+    told |= {"price": str(price), "quantity": str(quantity), "value": str(price * points)}
+    for side, touch, gain in (("buy", ask, ask - price), ("sell", bid, price - bid)):
+        told[side] |= {"touch": str(touch), "saved": str(gain * points), "limit": None, "fee": "-1000"}
+    return told
 
 
-def test_a_market_that_was_never_quoted_is_found(recorded, tables):
+@pytest.mark.parametrize("side", ["bid", "ask"])
+@pytest.mark.parametrize("cents", [-1, 1])
+def test_a_market_that_was_never_quoted_is_found(recorded, tables, side, cents):
     records = read_crosses(recorded)
-    shift(records[20], 1)
-    assert record_problems(records[20]) == []  # by itself it is in order
-    with pytest.raises(IntegrityError, match=records[20]["cross_id"]):
+    n = next(
+        i for i, r in enumerate(records) if Decimal(r["nbbo"]["ask"]) - Decimal(r["nbbo"]["bid"]) > Decimal("0.01")
+    )
+    moved = str(Decimal(records[n]["nbbo"][side]) + Decimal(cents) / 100)
+    records[n] = retell(records[n], **{side: moved})
+    assert record_problems(records[n]) == []  # by itself it is in order
+    with pytest.raises(IntegrityError, match=records[n]["cross_id"]):
         verify_against_market(records, {"AAPL": tables})
+
+
+@pytest.mark.parametrize("side", ["bid", "ask"])
+def test_a_quote_made_younger_than_it_was_is_found(side):
+    record = cross_record(half_tick_cross(), Decimal(0), Decimal(0))
+    shown = pl.DataFrame({"ts_init": [1], "bid_price": [Decimal("190.13")], "ask_price": [Decimal("190.14")]})
+    assert verify_against_market([record], {"AAPL": {"XNAS": shown}})
+    record["nbbo"] |= {f"{side}_ts_ns": 2, f"{side}_age_ns": 0}
+    assert record_problems(record) == []
+    with pytest.raises(IntegrityError, match="XNAS quoted"):
+        verify_against_market([record], {"AAPL": {"XNAS": shown}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"price": "190.136"}, "not the midpoint"),
+        ({"bid": "190.14"}, "locked"),
+        ({"bid": "190.15"}, "crossed"),
+        ({"bid": "190.14"}, "outside"),
+        ({"quantity": "0"}, "states value"),
+        ({"quantity": "8"}, "more than ordered"),
+    ],
+    ids=["price", "locked", "crossed", "outside", "nothing", "too much"],
+)
+def test_a_lie_told_consistently_is_found_for_what_it_is(changes, problem):
+    record = cross_record(half_tick_cross(), Decimal(0), Decimal(0))
+    assert record_problems(retell(record)) == []
+    assert any(problem in found for found in record_problems(retell(record, **changes)))
+
+
+def test_a_quote_from_the_future_is_found():
+    record = cross_record(half_tick_cross(), Decimal(0), Decimal(0))
+    record["nbbo"] |= {"bid_ts_ns": 3, "bid_age_ns": -1}
+    assert any("old" in found for found in record_problems(record))
 
 
 def test_a_quote_that_was_superseded_or_beaten_elsewhere_is_found(tables):

@@ -10,7 +10,7 @@ import pytest
 
 from ufos_nautilus.crossing import audit as audit_module
 from ufos_nautilus.crossing.audit import AuditLog
-from ufos_nautilus.crossing.chain import ChainReader, Seal, verify
+from ufos_nautilus.crossing.chain import GENESIS, ChainReader, Seal, encode_line, verify
 from ufos_nautilus.errors import DataError, IntegrityError, LimitExceededError, SpecError
 from ufos_nautilus.limits import AUDIT_RECORD_BYTES_MAX
 
@@ -94,6 +94,31 @@ def test_a_line_from_another_chain_is_found(tmp_path, sealed):
         sealed.write_bytes(b"".join([*lines[:at], foreign[at], *lines[at + 1 :]]))
         with pytest.raises(IntegrityError):
             verify(sealed)
+
+
+HEADER = {"version": 1, "schema": "s", "run_id": "r"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ([("header", HEADER), ("seal", {"records": 1})], "seals 1 records, not 0"),
+        ([("header", HEADER), ("seal", {"records": 0}), ("record", {})], "follows the seal"),
+        ([("header", HEADER), ("header", HEADER), ("seal", {"records": 1})], "wrong place"),
+        ([("record", {}), ("seal", {"records": 1})], "wrong place"),
+        ([("header", HEADER | {"version": 2}), ("seal", {"records": 0})], "version 2"),
+        ([("header", {"version": 1}), ("seal", {"records": 0})], "header"),
+    ],
+    ids=["count", "after seal", "two headers", "no header", "version", "nameless"],
+)
+def test_a_chain_forged_with_right_hashes_but_the_wrong_shape_is_found(tmp_path, lines, problem):
+    path, prev, raw = tmp_path / "a.jsonl", GENESIS, b""
+    for seq, (kind, data) in enumerate(lines):
+        line, prev = encode_line(kind, seq, prev, data)
+        raw += line
+    path.write_bytes(raw)
+    with pytest.raises(IntegrityError, match=problem):
+        verify(path)
 
 
 def test_a_file_rewritten_as_a_whole_is_found_by_the_seal_kept_elsewhere(tmp_path):

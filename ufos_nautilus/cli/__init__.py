@@ -4,6 +4,7 @@ import difflib
 import importlib
 import importlib.metadata
 import json
+import os
 import sys
 
 from ufos_nautilus.errors import UfosError
@@ -66,6 +67,7 @@ def run(name: str, args: list[str]) -> int:
         hint = f"did you mean `ufos {near[0]}`?" if near else "see `ufos --help`"
         print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
         return 2
+    os.environ.setdefault("_TYPER_STANDARD_TRACEBACK", "1")  # a defect of the product shows plainly
     module = importlib.import_module(f"ufos_nautilus.cli.{commands[name][0]}")
     try:
         module.app(args, prog_name=f"ufos {name}")

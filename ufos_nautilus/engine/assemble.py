@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import CacheConfig, LoggerConfig, LogLevel
 from nautilus_trader.data import DataEngineConfig
-from nautilus_trader.model import ExecAlgorithmId, TraderId
+from nautilus_trader.model import ExecAlgorithmId, InstrumentId, TraderId
 from nautilus_trader.persistence import DataCatalogConfig, StreamingConfig
 from nautilus_trader.risk import RiskEngineConfig
 from nautilus_trader.trading import ExecutionAlgorithmConfig
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.bypass import refuse_bypasses
+from ufos_nautilus.engine.dark import dark_id
 from ufos_nautilus.engine.gate import Gate, OpenGate
 from ufos_nautilus.engine.house import House
 from ufos_nautilus.engine.house_setup import add_house, starting_capital
@@ -121,6 +122,11 @@ class Assembly:
         """Return the actors in the order in which they must hear of events."""
         return [actor for actor in (self.house, self.keeper) if actor is not None]
 
+    def lit_instruments(self) -> dict[str, InstrumentId]:
+        """Return the lit instrument of each one on the internal venue."""
+        names = self.house.instruments if self.house is not None else {}
+        return {dark_id(spec.symbol): InstrumentId.from_str(name) for name, spec in names.items()}
+
     def close(self) -> None:
         """Close the ledger's store; what was flushed is kept."""
         if self.store is not None:
@@ -151,7 +157,7 @@ def assemble(
     out = Assembly(books)
     if spec.crossing is not None and spec.crossing.enabled:
         out.house = add_house(engine, spec, spec.crossing, sources, books, directory, run_id)
-        out.seed_rows = out.house.instrument_count
+        out.seed_rows = len(out.house.instruments)
     if spec.ledger.enabled:
         from ufos_nautilus.ledger.store import LedgerStore
 

@@ -18,7 +18,7 @@ from ufos_nautilus.engine.dark import DARK_VENUE
 from ufos_nautilus.engine.feed import borders, chunks, require_rows, to_ns
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.instruments import currency
-from ufos_nautilus.engine.markouts import MarkoutRecorder
+from ufos_nautilus.engine.markouts import write_markouts
 from ufos_nautilus.engine.marks import mid_price
 from ufos_nautilus.engine.recorder import Recorder
 from ufos_nautilus.engine.result import RunResult, clean_statistics, plain, run_digest
@@ -101,16 +101,15 @@ def _run(
     interval_ns = int(spec.recording.sample_interval_s * NS_PER_S)
     venues = [v.name for v in spec.venues]
     recorder = Recorder(directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes)
-    markouts = MarkoutRecorder(sources.instruments, recorder.tables["markouts"].append)
-    actors = [*parts.actors, recorder, markouts]
+    actors = [*parts.actors, recorder]
     for actor in actors:
         engine.add_actor(actor)
     for book in parts.books:
         book.quote_log = recorder.quote_log
         engine.add_strategy(book)
     rows = _stream(engine, spec, sources, [*actors, *parts.books], parts.seed_rows, progress)
-    markouts.finish()
     hashes = recorder.finish()
+    write_markouts(directory, sources)
     result = engine.get_result()
     balances = _final_balances(engine, spec)
     return {

@@ -75,7 +75,6 @@ def golden_figures(result: RunResult) -> dict[str, Any]:
         flat |= {"ledger_head": s["ledger"]["head"], "ledger_entries": str(s["ledger"]["entries"])}
     if "crosses" in s:
         flat |= {f"crosses.{k}": str(v) for k, v in s["crosses"].items()}
-        flat["crosses_head"] = s["house_seal"]["head"]
     for group, values in s["statistics"].items():
         for key, value in values.items():
             nested = value if isinstance(value, dict) else {"": value}

@@ -121,9 +121,9 @@ class House(Guarded, DataActor):
         self._desk_trades = 0
 
     @property
-    def instrument_count(self) -> int:
-        """Return how many instruments cross."""
-        return len(self._instruments)
+    def instruments(self) -> dict[str, InstrumentSpec]:
+        """Return the lit instruments that cross, by id."""
+        return self._instruments
 
     def on_start(self) -> None:
         """Open a pool per root symbol and watch its market."""

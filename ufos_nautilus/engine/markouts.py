@@ -1,94 +1,78 @@
-"""Looks at the market again some time after every fill, so that adverse selection can be measured."""
+"""Where the market was some time after every fill: what adverse selection is measured by.
 
-from collections.abc import Callable, Mapping
-from decimal import Decimal
-from typing import Any, Self
+Computed from the stored market data after the run and never by timers inside it, because every timer is a moment at
+which the simulated venue works off its delayed commands, so that measuring would change what is measured.
+"""
 
-from nautilus_trader.common import DataActor, DataActorConfig
-from nautilus_trader.model import ActorId, InstrumentId, OrderFilled
+from pathlib import Path
+from typing import Literal
 
-from ufos_nautilus.engine.guard import Guarded
-from ufos_nautilus.engine.marks import mid_price
-from ufos_nautilus.market.instruments import InstrumentSpec
-from ufos_nautilus.run_schemas import MARKOUTS_MS
+import polars as pl
+
+from ufos_nautilus.engine.sources import Sources
+from ufos_nautilus.run_schemas import DEC, MARKOUTS_MS, SCHEMAS, TS, markout_column
 
 NS_PER_MS = 1_000_000
+Kind = Literal["quotes", "trades", "bars"]
 
 
-class MarkoutRecorder(Guarded, DataActor):
-    """Writes one row per fill once the last horizon has passed: the mid at the fill and at each horizon.
+def write_markouts(directory: Path, sources: Sources) -> None:
+    """Write table `markouts` of a run: the mid at each fill and at each horizon after it.
 
-    The mid of a fill inside the house is that of the lit instrument. A horizon beyond the end of the run stays empty.
+    The market of a fill inside the house is that of the lit instrument. A horizon beyond the last market data stays
+    empty, and so does every horizon of an instrument without any.
 
     Parameters
     ----------
-    instruments : mapping
-        Lit instruments by id.
-    log : callable
-        Takes a row of table `markouts`.
+    directory : Path
+        The run's, with table `fills` finished.
+    sources : Sources
+        The run's market data.
 
     """
-
-    def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Name the actor for the engine."""
-        return super().__new__(cls, DataActorConfig(actor_id=ActorId("MARKOUTS-1")))  # pyright: ignore[reportCallIssue] (stub)
-
-    def __init__(self, instruments: Mapping[str, InstrumentSpec], log: Callable[[tuple[Any, ...]], None]) -> None:
-        self._lit = {s.symbol: InstrumentId.from_str(name) for name, s in instruments.items()}
-        self._log = log
-        self._due: dict[int, list[tuple[list[Any], int, InstrumentId]]] = {}
-        self._open: dict[int, list[Any]] = {}
-        self._number = 0
-
-    def on_start(self) -> None:
-        """Listen to books."""
-        self.subscribe_topic("books.*.orders", self.guard(self.on_order))
-
-    def on_order(self, event: Any) -> None:
-        """Note the mid at a fill and ask to be woken at every horizon."""
-        if not isinstance(event, OrderFilled):
-            return
-        instrument_id = self._lit.get(event.instrument_id.symbol.value, event.instrument_id)
-        now = event.ts_event
-        row = [
-            now,
-            str(event.trade_id),
-            str(event.client_order_id),
-            str(event.strategy_id),
-            str(event.instrument_id),
-            _text(mid_price(self.cache, instrument_id)),
-            *(None for _ in MARKOUTS_MS),
-        ]
-        self._open[self._number] = row
-        for i, milliseconds in enumerate(MARKOUTS_MS):
-            self._wait(now + milliseconds * NS_PER_MS, row, i, instrument_id)
-        self._number += 1
-
-    def finish(self) -> None:
-        """Write the rows whose last horizon lies beyond the end of the run."""
-        for row in self._open.values():
-            self._log(tuple(row))
-        self._open.clear()
-
-    def _wait(self, at_ns: int, row: list[Any], horizon: int, instrument_id: InstrumentId) -> None:
-        waiting = self._due.get(at_ns)
-        if waiting is None:
-            waiting = self._due[at_ns] = []
-            self.clock.set_time_alert_ns(f"markout-{at_ns}", at_ns, callback=self.guard(self._look))
-        waiting.append((row, horizon, instrument_id))
-
-    def _look(self, event: Any) -> None:
-        for row, horizon, instrument_id in self._due.pop(event.ts_event):
-            row[6 + horizon] = _text(mid_price(self.cache, instrument_id))
-            if horizon == len(MARKOUTS_MS) - 1:
-                self._write_whole()
-
-    def _write_whole(self) -> None:
-        """Write the oldest rows that are complete; fills end in the order in which they came."""
-        number, row = next(iter(self._open.items()))
-        self._log(tuple(row))
-        del self._open[number]
+    fills = pl.read_parquet(directory / "fills.parquet").with_row_index("row")
+    lit = {spec.symbol: name for name, spec in sources.instruments.items()}
+    base = fills.select(
+        "row",
+        "ts",
+        "trade_id",
+        "client_order_id",
+        "book",
+        "instrument_id",
+        ((pl.col("bid") + pl.col("ask")) / 2).cast(DEC).alias("mid"),
+        pl.col("instrument_id")
+        .str.replace(r"\.[^.]*$", "")
+        .replace_strict(lit, default=None, return_dtype=pl.String)
+        .alias("lit"),
+    )
+    parts = []
+    for (name,), own in base.partition_by("lit", as_dict=True, maintain_order=True).items():
+        mids = market_mids(sources, str(name)) if name is not None else None
+        parts.append(own if mids is None or mids.is_empty() else _looked_up(own, mids))
+    table = pl.concat(parts, how="diagonal").sort("row") if parts else base
+    missing = [pl.lit(None, DEC).alias(c) for c in SCHEMAS["markouts"] if c not in table.columns]
+    table = table.with_columns(missing).select(pl.col(c).cast(dtype) for c, dtype in SCHEMAS["markouts"].items())
+    table.write_parquet(directory / "markouts.parquet", compression="zstd")
 
 
-def _text(price: Decimal | None) -> str | None:
-    return None if price is None else str(price)
+def market_mids(sources: Sources, instrument_id: str) -> pl.DataFrame | None:
+    """Return the mid of an instrument over time (ts, mid): from quotes, else trades, else closes of bars."""
+    sides = pl.col("bid_price").cast(DEC) + pl.col("ask_price").cast(DEC)
+    prices: dict[Kind, pl.Expr] = {"quotes": sides / 2, "trades": pl.col("price"), "bars": pl.col("close")}
+    for kind, mid in prices.items():
+        files = sources.files(instrument_id, kind)
+        if files:
+            times = pl.col("ts_init").cast(TS).alias("at")
+            return pl.scan_parquet(files).select(times, mid.cast(DEC).alias("found")).sort("at").collect()
+    return None
+
+
+def _looked_up(fills: pl.DataFrame, mids: pl.DataFrame) -> pl.DataFrame:
+    last = mids["at"].max()
+    for milliseconds in MARKOUTS_MS:
+        later = (pl.col("ts") + pl.duration(nanoseconds=milliseconds * NS_PER_MS, time_unit="ns")).alias("at")
+        keyed = fills.with_columns(later).sort("at")
+        found = keyed.join_asof(mids, on="at", strategy="backward")
+        inside = pl.when(pl.col("at") <= last).then(pl.col("found")).alias(markout_column(milliseconds))
+        fills = found.with_columns(inside).drop("at", "found")
+    return fills

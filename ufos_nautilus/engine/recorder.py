@@ -63,7 +63,11 @@ class Recorder(Guarded, DataActor):
         self.quote_log = self.tables["quotes"].append if keep_quotes else None
         self.counts = {"orders": 0, "fills": 0, "denied": 0, "rejected": 0}
         self.inventory: dict[tuple[str, str], Decimal] = {}
+        self.lit: dict[str, Any] = {}
+        """Instrument id on the internal venue -> the lit instrument whose market it has."""
         self.max_inventory: dict[str, Decimal] = {}
+        """Lit instrument id -> largest absolute position of any book, over all venues."""
+        self._net: dict[tuple[str, str], Decimal] = {}
         self._portfolio = portfolio
         self._interval_ns = sample_interval_ns
         self._venues = [Venue(name) for name in venues]
@@ -130,12 +134,15 @@ class Recorder(Guarded, DataActor):
 
     def _record_fill(self, event: OrderFilled) -> None:
         book, instrument = str(event.strategy_id), str(event.instrument_id)
-        self._instruments.setdefault(instrument, event.instrument_id)
+        priced = self.lit.get(instrument, event.instrument_id)
+        self._instruments.setdefault(instrument, priced)
         side, quantity = SIDES[event.order_side], str(event.last_qty)
         amount = Decimal(quantity)
-        held = self.inventory.get((book, instrument), ZERO) + (amount if side == "BUY" else -amount)
-        self.inventory[book, instrument] = held
-        self.max_inventory[instrument] = max(self.max_inventory.get(instrument, ZERO), abs(held))
+        signed = amount if side == "BUY" else -amount
+        self.inventory[book, instrument] = self.inventory.get((book, instrument), ZERO) + signed
+        name = str(priced)
+        self._net[book, name] = held = self._net.get((book, name), ZERO) + signed
+        self.max_inventory[name] = max(self.max_inventory.get(name, ZERO), abs(held))
         commission = event.commission
         row = (
             event.ts_event,
@@ -151,7 +158,7 @@ class Recorder(Guarded, DataActor):
             str(commission.as_decimal()) if commission is not None else "0",
             str(commission.currency) if commission is not None else str(event.currency),
         )
-        self.tables["fills"].append((*row, *self.market(event.instrument_id)))
+        self.tables["fills"].append((*row, *self.market(priced)))
         self._fill_hash.update("|".join(map(str, row)).encode())
         self.counts["fills"] += 1
 

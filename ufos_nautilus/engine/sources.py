@@ -12,6 +12,7 @@ from ufos_nautilus.engine.spec import DataSpec
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.market.catalog import Catalog
 from ufos_nautilus.market.instruments import InstrumentSpec
+from ufos_nautilus.market.recording import TableKind
 
 
 @dataclass(slots=True)
@@ -21,6 +22,14 @@ class Sources:
     instruments: dict[str, InstrumentSpec] = field(default_factory=dict)
     tables: list[TableRef] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
+    catalogs: dict[str, Catalog] = field(default_factory=dict)
+
+    def files(self, instrument_id: str, kind: TableKind) -> list[Path]:
+        """Return the files of an instrument's table, whether or not the run replays it."""
+        catalog = self.catalogs.get(instrument_id)
+        tables = catalog.tables(instrument_id) if catalog is not None else []
+        found = [t.identifier for t in tables if t.kind == kind]
+        return catalog.files(kind, found[0]) if catalog is not None and found else []
 
 
 def resolve_sources(specs: Sequence[DataSpec]) -> Sources:
@@ -41,6 +50,7 @@ def resolve_sources(specs: Sequence[DataSpec]) -> Sources:
         for name in wanted:
             require_known(name, known, f"catalog {path}")
             out.instruments[name] = known[name]
+            out.catalogs[name] = catalog
             out.tables += [
                 TableRef(
                     path,

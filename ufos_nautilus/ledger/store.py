@@ -102,8 +102,8 @@ class LedgerStore:
 
     def _load(self, *, verify: bool) -> None:
         with self.engine.connect() as connection:
-            row = connection.execute(sa.select(schema.head)).one()
-            self._head = Head(row.seq, row.hash, row.postings)
+            row = connection.execute(sa.select(schema.head)).first()
+            self._head = Head(row.seq, row.hash, row.postings) if row else Head()
             self._ids = {Account(*rest): number for number, *rest in connection.execute(sa.select(schema.accounts))}
             self._assets = {code: decimals for code, decimals in connection.execute(sa.select(schema.assets))}
             last = connection.execute(sa.select(sa.func.max(schema.entries.c.seq))).scalar() or 0

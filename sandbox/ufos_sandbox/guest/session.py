@@ -103,6 +103,7 @@ class Prepared:
     spec: RunSpec
     spec_data: dict[str, Any]
     rows: int
+    items: int
     start_ns: int
     end_ns: int
     instruments: dict[str, InstrumentSpec]
@@ -187,7 +188,7 @@ def book_seed(seed: int, book_id: str) -> int:
 
 
 def prepare(
-    spec_data: dict[str, Any], tables: list[dict[str, Any]], instruments: list[dict[str, Any]], root: Path
+    spec_data: dict[str, Any], tables: list[dict[str, Any]], instruments: list[dict[str, Any]], root: Path, end_ns: int = 0
 ) -> Prepared:
     """Build the engine with all market data in it; nothing is read from disk afterwards.
 
@@ -201,6 +202,8 @@ def prepare(
         `InstrumentSpec.to_dict` of each instrument.
     root : Path
         Where the slice lies.
+    end_ns : int
+        Instant until which timers run on after the last row.
 
     Raises
     ------
@@ -232,7 +235,7 @@ def prepare(
         add_venue(engine, venue, seeds[venue.name])
     for instrument in specs:
         engine.add_instrument(to_engine(instrument))
-    rows, first, last = _add_tables(engine, tables, root)
+    rows, items, first, last = _add_tables(engine, tables, root)
     if not rows:
         raise ValueError("the slice holds no rows")
     return Prepared(
@@ -240,20 +243,21 @@ def prepare(
         spec=spec,
         spec_data=spec.model_dump(mode="json"),
         rows=rows,
+        items=items,
         start_ns=first,
-        end_ns=last,
+        end_ns=max(last, end_ns),
         instruments={i.instrument_id: i for i in specs},
     )
 
 
-def _add_tables(engine: BacktestEngine, tables: list[dict[str, Any]], root: Path) -> tuple[int, int, int]:
+def _add_tables(engine: BacktestEngine, tables: list[dict[str, Any]], root: Path) -> tuple[int, int, int, int]:
     catalog = ParquetDataCatalog(str(root.resolve()))
     groups: dict[tuple[str, str], list[str]] = {}
     for table in tables:
         # Books are read one by one: events of two books at the same instant must not mix.
         own = table["identifier"] if table["kind"] == "order_book_deltas" else ""
         groups.setdefault((table["kind"], own), []).append(table["identifier"])
-    rows, firsts, lasts = 0, [], []
+    rows, items, firsts, lasts = 0, 0, [], []
     for (kind, _), identifiers in groups.items():
         objects = catalog.query(ENGINE_TYPES[kind], identifiers)
         if not objects:
@@ -261,9 +265,11 @@ def _add_tables(engine: BacktestEngine, tables: list[dict[str, Any]], root: Path
         rows += len(objects)
         firsts.append(objects[0].ts_init)
         lasts.append(objects[-1].ts_init)
-        engine.add_data(batch_deltas(objects) if kind == "order_book_deltas" else objects, validate=False, sort=False)
+        batched = batch_deltas(objects) if kind == "order_book_deltas" else objects
+        items += len(batched)
+        engine.add_data(batched, validate=False, sort=False)
     engine.sort_data()
-    return rows, min(firsts, default=0), max(lasts, default=0)
+    return rows, items, min(firsts, default=0), max(lasts, default=0)
 
 
 def find_book(module: ModuleType) -> type[Book]:

@@ -70,7 +70,7 @@ def _serve(session: ModuleType, request: dict[str, Any], source: int, sink: int,
         at = time.perf_counter()
         _receive(source, request["files"])
         times["slice_ms"], at = _ms(at), time.perf_counter()
-        prepared = session.prepare(request["spec"], request["tables"], request["instruments"], Path(SLICE))
+        prepared = session.prepare(request["spec"], request["tables"], request["instruments"], Path(SLICE), request["end_ns"])
         shutil.rmtree(SLICE)
         times["load_ms"], at = _ms(at), time.perf_counter()
         lock.restrict_files(lock.READ_ONLY_ROOTS)
@@ -80,7 +80,7 @@ def _serve(session: ModuleType, request: dict[str, Any], source: int, sink: int,
         os._exit(0)
     except Exception as error:
         _leave(sink, {"refused": _text(error)})
-    loaded = {"spec": prepared.spec_data, "rows": prepared.rows, "start_ns": prepared.start_ns, **times}
+    loaded = {"spec": prepared.spec_data, "rows": prepared.rows, "items": prepared.items, "start_ns": prepared.start_ns, **times}
     write_all(sink, encode({"loaded": loaded}))
     code = request["code"]
     request.clear()

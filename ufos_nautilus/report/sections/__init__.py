@@ -1,6 +1,7 @@
 """The chapters of a report in order; others may be appended to the list or passed to `write_report`."""
 
 from ufos_nautilus.report.parts import SectionMaker
+from ufos_nautilus.report.sections.attribution import attribution_section
 from ufos_nautilus.report.sections.equity import equity_section
 from ufos_nautilus.report.sections.facts import repeat_section, statistics_section
 from ufos_nautilus.report.sections.hours import periods_section
@@ -16,6 +17,7 @@ SECTIONS: tuple[SectionMaker, ...] = (
     inventory_section,
     quotes_section,
     spread_section,
+    attribution_section,
     periods_section,
     fees_section,
     orders_section,
