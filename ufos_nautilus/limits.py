@@ -29,7 +29,7 @@ CATALOG_LOCK_WAIT_S: Final = 60.0
 """Seconds an import waits for another one of the same catalog."""
 
 # engine
-CHUNK_ROWS_DEFAULT: Final = 20_000
+CHUNK_ROWS_DEFAULT: Final = 50_000
 """Market-data rows handed to the engine at a time."""
 MODIFIES_PER_ORDER_MAX: Final = 20
 """An order is replaced instead of modified after this many (the engine's cost of a modify grows with each)."""
@@ -113,6 +113,8 @@ SCHEDULE_SLICES_MAX: Final = 10_000
 """Slices of one execution schedule."""
 TAPE_DAYS_MAX: Final = 20
 """Last days whose traded volume by the minute a run remembers for volume profiles."""
+ALGORITHMS_MAX: Final = 20
+"""Execution algorithms in one run."""
 ALGORITHM_PARENTS_MAX: Final = 10_000
 """Orders one execution algorithm works at a time; one more is denied."""
 

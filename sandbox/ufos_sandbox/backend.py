@@ -74,6 +74,10 @@ class Backend(Protocol):
 
     name: str
 
+    def tidy(self) -> None:
+        """Remove what host processes that are gone left behind."""
+        ...
+
     def start(self, limits: Limits) -> Container:
         """Start one; it is not ready yet."""
         ...
@@ -121,6 +125,13 @@ class DockerBackend:
             if not self._image_id:
                 raise ImageMissingError(image_names()[2])
         return self._image_id
+
+    def tidy(self) -> None:
+        """Remove what host processes that are gone left behind."""
+        from ufos_sandbox.reaper import reap
+
+        with suppress(Exception):
+            reap(self.api)
 
     def start(self, limits: Limits) -> Container:
         """Create, attach, start.

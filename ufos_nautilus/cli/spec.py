@@ -8,6 +8,7 @@ import typer
 
 from ufos_nautilus.cli.console import out, print_json
 from ufos_nautilus.engine import RunSpec, load_spec
+from ufos_nautilus.engine.algorithm_setup import load_algorithm_class
 from ufos_nautilus.engine.assemble import load_book_class
 from ufos_nautilus.engine.spec_file import spec_digest
 
@@ -32,6 +33,8 @@ def check(
     loaded = load_spec(spec, set_ or [])
     for book in loaded.books:
         load_book_class(book.class_path)
+    for path in loaded.algorithms:
+        load_algorithm_class(path)
     if json:
         print_json({"name": loaded.name, "valid": True, "spec_digest": spec_digest(loaded)})
     else:

@@ -1,18 +1,36 @@
 """Base class of execution algorithms: cuts an order into slices, exactly, whatever becomes of the slices."""
 
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Self
 
-from nautilus_trader.model import ExecAlgorithmId, OrderStatus
+from nautilus_trader.model import (
+    ExecAlgorithmId,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderStatus,
+    OrderType,
+    Quantity,
+    TimeInForce,
+)
 from nautilus_trader.trading import ExecutionAlgorithm, ExecutionAlgorithmConfig
 
-from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate
+from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateRequest
 from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.result import plain
 from ufos_nautilus.engine.tape import Tape
-from ufos_nautilus.errors import UfosError
+from ufos_nautilus.errors import LimitExceededError, SpecError, UfosError
+from ufos_nautilus.limits import ALGORITHM_PARENTS_MAX
 
 NS_PER_S = 1_000_000_000
+NEVER_NS = 1_000 * 86_400 * NS_PER_S
+"""Longer than any run."""
+ENDINGS = (OrderFilled, OrderCanceled, OrderDenied, OrderExpired, OrderRejected)
 FIXED_METHODS = (*ORDER_METHODS, "cancel_order", "spawn_market", "spawn_limit", "spawn_market_to_limit")
 
 
@@ -74,6 +92,8 @@ class Algorithm(Guarded, ExecutionAlgorithm):
 
     name: ClassVar[str] = ""
     """What instructions call it; at most one algorithm of a run has a name."""
+    open_ended: ClassVar[bool] = False
+    """Whether an order without `horizon_secs` is worked until it is done."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -95,8 +115,10 @@ class Algorithm(Guarded, ExecutionAlgorithm):
         self.unworked: dict[str, Decimal] = {}
         """Instrument id -> quantity never sent because the run ended, an order was cancelled or a slice denied."""
         self._works: dict[str, Work] = {}
-        self._parents: dict[str, Work] = {}
+        self._slices: dict[str, Work] = {}
         """Id of an open slice -> the order it was cut from."""
+        self._endings: deque[Any] = deque()
+        self._busy = False
 
     # what a subclass says
 
@@ -114,7 +136,7 @@ class Algorithm(Guarded, ExecutionAlgorithm):
     # events
 
     def on_order(self, order: Any) -> None:
-        """Start working an order."""
+        """Start working an order, or deny it with the reason."""
         try:
             work = self._start(order)
             self.prepare(work)
@@ -126,28 +148,171 @@ class Algorithm(Guarded, ExecutionAlgorithm):
         self._step(work)
 
     def on_order_event(self, event: Any) -> None:
-        """Follow slices and orders: what came back is due again, an order that ended is forgotten."""
-        key = str(event.client_order_id)
-        work = self._parents.get(key) or self._works.get(key)
-        if work is None:
-            return
-        order = self.cache.order(event.client_order_id)  # pyright: ignore[reportOptionalMemberAccess]
-        if order is None or not order.is_closed:
-            return
-        if key == work.key:
-            self._finish(work, _units(order.leaves_qty) if order.status != OrderStatus.FILLED else 0)
-            return
-        del self._parents[key]
-        work.open_slices.discard(key)
-        self._give_back(work, _units(order.leaves_qty))
-        now = self.clock.timestamp_ns()  # pyright: ignore[reportOptionalMemberAccess]
-        if now >= work.end_ns and work.key in self._works:
-            self._step(work)
+        """Follow slices and orders: what comes back is due again, an order that ended is forgotten."""
+        if isinstance(event, ENDINGS):
+            self._endings.append(event.client_order_id)
+            self._settle()
 
     def on_stop(self) -> None:
         """Cancel what is left of every order."""
-        self.clock.cancel_timers()  # pyright: ignore[reportOptionalMemberAccess]
+        self._clock.cancel_timers()
         for work in list(self._works.values()):
             self._abandon(work)
 
+    def figures(self) -> dict[str, Any]:
+        """Return counts, and what was never sent by instrument, for the run's summary."""
+        return {**self.counts, "unworked": {name: plain(q) for name, q in sorted(self.unworked.items())}}
+
     # details
+
+    @property
+    def _clock(self) -> Any:
+        return self.clock
+
+    @property
+    def _orders(self) -> Any:
+        return self.cache
+
+    def _start(self, order: Any) -> Work:
+        if len(self._works) >= ALGORITHM_PARENTS_MAX:
+            raise LimitExceededError(f"{len(self._works)} orders are being worked", expected="fewer")
+        instrument = self._orders.instrument(order.instrument_id)
+        parameters = {str(k): str(v) for k, v in (order.exec_algorithm_params or {}).items()}
+        if parameters.get("at_end", "send") not in ("send", "cancel"):
+            raise SpecError(f"at_end is {parameters['at_end']!r}", expected="send or cancel")
+        start = self._clock.timestamp_ns()
+        end = start + NEVER_NS
+        if "horizon_secs" in parameters or not self.open_ended:
+            end = start + seconds_ns(parameters, "horizon_secs")
+        if "deadline_ns" in parameters:
+            end = min(end, int(parameters["deadline_ns"]))
+        minimum = 0 if instrument.min_quantity is None else _units(instrument.min_quantity)
+        return Work(order, _units(order.quantity), _units(instrument.size_increment), minimum, start, end, parameters)
+
+    def _on_alert(self, event: Any) -> None:
+        work = self._works.get(event.name)
+        if work is not None and not work.whole_sent:
+            self._step(work)
+
+    def _step(self, work: Work) -> None:
+        """Send what is due and say when to look again."""
+        now = self._clock.timestamp_ns()
+        left = work.size - work.sent
+        ended = now >= work.end_ns
+        if ended and work.parameters.get("at_end") == "cancel":
+            self._abandon(work)
+            return
+        self._send(work, left if ended else min(self.due(work, now), left))
+        if not ended and not work.whole_sent and work.key in self._works:
+            at = min(max(self.next_ns(work, now), now + 1), work.end_ns)
+            self._clock.set_time_alert_ns(work.key, at, callback=self.guard(self._on_alert))
+
+    def _send(self, work: Work, due: int) -> None:
+        left = work.size - work.sent
+        due -= due % work.lot if due < left else 0
+        if 0 < left - due < max(work.minimum, work.lot):
+            due = left
+        # The order itself goes last, when nothing can come back to it any more.
+        if due <= 0 or (due < left and due < work.minimum) or (due == left and work.open_slices):
+            return
+        order = self._orders.order(work.order.client_order_id)
+        quantity = Quantity.from_str(f"{exact(due, order.quantity.precision):f}")
+        if self.gate.review(GateRequest(str(order.strategy_id), "slice", order, quantity, None)) is not None:
+            self._abandon(work)
+            return
+        self.counts["slices"] += 1
+        work.sent += due
+        self._busy = True
+        try:
+            if due == left:
+                work.whole_sent = True
+                self.submit_order(order)
+            else:
+                child = self._spawn(order, quantity)
+                work.open_slices.add(str(child.client_order_id))
+                self._slices[str(child.client_order_id)] = work
+                self.submit_order(child)
+        finally:
+            self._busy = False
+        self._settle()
+
+    def _spawn(self, order: Any, quantity: Quantity) -> Any:
+        kept = {"reduce_only": order.is_reduce_only, "tags": order.tags}
+        if order.order_type == OrderType.LIMIT:
+            return self.spawn_limit(order, quantity, order.price, time_in_force=TimeInForce.IOC, **kept)
+        return self.spawn_market(order, quantity, time_in_force=order.time_in_force, **kept)
+
+    def _settle(self) -> None:
+        """Take in what ended; events that come while an order is being sent wait for the sending to return."""
+        while self._endings and not self._busy:
+            client_order_id = self._endings.popleft()
+            key = str(client_order_id)
+            order = self._orders.order(client_order_id)
+            if order is None or not order.is_closed:
+                continue
+            leaves = 0 if order.status == OrderStatus.FILLED else _units(order.leaves_qty)
+            work = self._slices.pop(key, None)
+            if work is not None:
+                work.open_slices.discard(key)
+                self._take_back(work, leaves)
+            elif (work := self._works.pop(key, None)) is not None:
+                self._leave(work, leaves)
+
+    def _take_back(self, work: Work, leaves: int) -> None:
+        """Put what a slice left unfilled back into the order, unless the engine did so or the order has ended."""
+        if work.key not in self._works:
+            self._leave(work, leaves)
+            return
+        work.sent -= leaves
+        order = self._orders.order(work.order.client_order_id)
+        left = work.size - work.sent
+        if leaves and _units(order.quantity) != left:
+            quantity = Quantity.from_str(f"{exact(left, order.quantity.precision):f}")
+            self.modify_order_in_place(order, quantity=quantity)
+        if not work.open_slices and self._clock.timestamp_ns() >= work.end_ns:
+            self._step(work)
+
+    def _abandon(self, work: Work) -> None:
+        """Cancel what is left of an order; its own event then counts it."""
+        order = self._orders.order(work.order.client_order_id)
+        if order is None or order.is_closed:
+            return
+        self._busy = True
+        try:
+            self.cancel_order(order)
+        finally:
+            self._busy = False
+        self._settle()
+
+    def _leave(self, work: Work, units: int) -> None:
+        if units:
+            name, precision = str(work.order.instrument_id), work.order.quantity.precision
+            self.unworked[name] = self.unworked.get(name, Decimal(0)) + exact(units, precision)
+
+
+def seconds_ns(parameters: Mapping[str, str], name: str, default: str | None = None) -> int:
+    """Return a parameter in seconds as nanoseconds.
+
+    Raises
+    ------
+    SpecError
+        If it is missing, no number, or not above zero.
+
+    """
+    text = parameters.get(name, default)
+    try:
+        value = Decimal(text or "")
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or not 0 < value * NS_PER_S <= NEVER_NS:
+        raise SpecError(f"{name} is {text!r}", expected="seconds above zero")
+    return int(value * NS_PER_S)
+
+
+def exact(units: int, precision: int) -> Decimal:
+    """Return size units as a quantity."""
+    return Decimal(units).scaleb(-precision)
+
+
+def _units(quantity: Any) -> int:
+    return int(quantity.as_decimal().scaleb(quantity.precision))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig
 from nautilus_trader.common import CacheConfig, LoggerConfig, LogLevel
 from nautilus_trader.data import DataEngineConfig
-from nautilus_trader.model import ExecAlgorithmId, InstrumentId, TraderId
+from nautilus_trader.model import InstrumentId, TraderId
 from nautilus_trader.persistence import DataCatalogConfig, StreamingConfig
 from nautilus_trader.risk import RiskEngineConfig
-from nautilus_trader.trading import ExecutionAlgorithmConfig
 from pydantic import ValidationError
 
+from ufos_nautilus.engine.algorithm import Algorithm
+from ufos_nautilus.engine.algorithm_setup import add_algorithms, make_algorithms
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.bypass import refuse_bypasses
 from ufos_nautilus.engine.dark import dark_id
@@ -26,6 +27,7 @@ from ufos_nautilus.engine.keeper import LedgerKeeper
 from ufos_nautilus.engine.sources import Sources, instrument_names, require_known
 from ufos_nautilus.engine.spec import BookSpec, RunSpec
 from ufos_nautilus.engine.spec_file import explain
+from ufos_nautilus.engine.tape import Tape
 from ufos_nautilus.engine.venues import add_venue, venue_seeds
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.ledger.ledger import Ledger
@@ -110,6 +112,8 @@ class Assembly:
     """The parts of a run that the runner talks to."""
 
     books: list[Book]
+    tape: Tape
+    algorithms: list[Algorithm]
     keeper: LedgerKeeper | None = None
     house: House | None = None
     ledger: Ledger | None = None
@@ -120,7 +124,7 @@ class Assembly:
     @property
     def actors(self) -> list[Any]:
         """Return the actors in the order in which they must hear of events."""
-        return [actor for actor in (self.house, self.keeper) if actor is not None]
+        return [actor for actor in (self.tape, self.house, self.keeper) if actor is not None]
 
     def lit_instruments(self) -> dict[str, InstrumentId]:
         """Return the lit instrument of each one on the internal venue."""
@@ -149,12 +153,13 @@ def assemble(
         add_venue(engine, venue, seeds[venue.name])
     for instrument in sources.instruments.values():
         engine.add_instrument(to_engine(instrument))
-    twap = ExecutionAlgorithmConfig(exec_algorithm_id=ExecAlgorithmId("TWAP"), log_events=False, log_commands=False)
-    engine.add_native_exec_algorithm("TwapAlgorithm", twap)
+    tape, algorithms = make_algorithms(spec.algorithms, sources.tables, gate or OpenGate())
+    names = add_algorithms(engine, algorithms)
     books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
     for book in books:
         book.gate = gate or OpenGate()
-    out = Assembly(books)
+        book.algorithms = names
+    out = Assembly(books, tape, algorithms)
     if spec.crossing is not None and spec.crossing.enabled:
         out.house = add_house(engine, spec, spec.crossing, sources, books, directory, run_id)
         out.seed_rows = len(out.house.instruments)

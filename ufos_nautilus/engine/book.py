@@ -74,6 +74,8 @@ class Book[C: BookConfig](Guarded, Strategy):
         self.params = config
         self.gate = ClosedGate()
         self.house: TicketReceiver | None = None
+        self.algorithms: frozenset[str] = frozenset()
+        """Names of the execution algorithms that instructions may ask for."""
         self.quote_log: Callable[[tuple[Any, ...]], None] | None = None
         self._orders_topic = f"books.{config.book_id}.orders"
         self._positions_topic = f"books.{config.book_id}.positions"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ ENGINE_TYPES = {
     "bars": NautilusDataType.Bar,
 }
 FLAG_LAST = 128
+FLAGS = attrgetter("flags")
 MARKERS_PER_CHUNK = 4
 """Times sampled per table and chunk when chunk borders are laid out; more of them make chunks more even."""
 
@@ -106,7 +108,7 @@ def batch_deltas(deltas: list[Any]) -> list[OrderBookDeltas]:
     Spans end between two instants and all deltas of an event share one, so no event is ever cut.
     """
     instrument_id = deltas[0].instrument_id
-    ends = [i + 1 for i, delta in enumerate(deltas) if delta.flags & FLAG_LAST]
+    ends = [i for i, flags in enumerate(map(FLAGS, deltas), 1) if flags & FLAG_LAST]
     if not ends or ends[-1] != len(deltas):
         ends.append(len(deltas))
     return [OrderBookDeltas(instrument_id, deltas[a:b]) for a, b in zip([0, *ends], ends, strict=False)]

@@ -138,7 +138,7 @@ class House(Guarded, DataActor):
     def on_stop(self) -> None:
         """Seal the best-execution record."""
         seal = self._record.seal()
-        self.sealed = {"records": seal.records, "head": seal.head}
+        self.sealed = {"count": seal.records, "head": seal.head}
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Take the market and cross what it makes possible."""
@@ -202,7 +202,8 @@ class House(Guarded, DataActor):
     def figures(self) -> dict[str, Any]:
         """Return counts and quantities by route for the run's summary."""
         quantities = {f"{route}_quantity": plain(q) for route, q in self.quantities.items()}
-        return {**self.counts, **quantities, "saved": {code: plain(v) for code, v in sorted(self.saved.items())}}
+        saved = {code: plain(v) for code, v in sorted(self.saved.items())}
+        return {**self.counts, **quantities, **self.sealed, "saved": saved}
 
     # legs
 

@@ -1,11 +1,13 @@
 """What a book does with tickets: sends them into the house, lends its hand to legs of crosses, works what is left."""
 
-from decimal import Decimal
+from datetime import UTC, datetime
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple
 
-from nautilus_trader.model import ExecAlgorithmId, InstrumentId, OrderSide, Quantity, TimeInForce
+from nautilus_trader.model import ExecAlgorithmId, InstrumentId, OrderSide, Price, Quantity, TimeInForce
 
 from ufos_nautilus.crossing.ticket import Ticket
+from ufos_nautilus.errors import SpecError
 
 SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL}
 TICKET_TAG = "ticket:"
@@ -36,18 +38,43 @@ def market_leg(book: Any, instrument_id: str, side: str, quantity: Decimal, prec
 
 
 def market_order(book: Any, ticket: Ticket, quantity: Decimal, algorithm: str, parameters: dict[str, Any]) -> Any:
-    """Return the order that works a ticket's residual on the lit market, by an algorithm unless it is ``MARKET``."""
+    """Return the order that works a ticket's residual on the lit market, by an algorithm unless it is ``MARKET``.
+
+    A limit of the ticket is kept: the order is a limit order then, at the last tick within it; so is an expiry. The
+    engine's TWAP knows neither, so such a ticket is worked by VWAP with a flat profile, which sends the same slices.
+
+    Raises
+    ------
+    SpecError
+        If the run has no such algorithm.
+
+    """
+    if algorithm == "TWAP" and (ticket.limit is not None or ticket.expiry_ns):
+        algorithm, parameters = "VWAP", {**parameters, "profile": "flat"}
+    if algorithm != "MARKET" and algorithm not in book.algorithms:
+        raise SpecError(
+            f"ticket {ticket.order_id} asks for {algorithm}, which this run does not have",
+            expected=f"one of {', '.join(sorted(book.algorithms))}, or MARKET",
+        )
     instrument_id = InstrumentId.from_str(ticket.instrument)
     instrument = book.cache.instrument(instrument_id)
+    terms: dict[str, Any] = {"tags": [f"{TICKET_TAG}{ticket.order_id}"]}
+    if algorithm != "MARKET":
+        if ticket.expiry_ns:
+            parameters = {**parameters, "deadline_ns": ticket.expiry_ns}
+        terms["exec_algorithm_id"] = ExecAlgorithmId(algorithm)
+        terms["exec_algorithm_params"] = {k: str(v) for k, v in parameters.items()}
+    if ticket.expiry_ns and ticket.limit is not None:
+        expiry = datetime.fromtimestamp(ticket.expiry_ns / 1e9, UTC)
+        terms |= {"time_in_force": TimeInForce.GTD, "expire_time": expiry}
+    side = SIDES[ticket.intent_side]
     size = Quantity.from_str(f"{quantity:.{instrument.size_precision}f}")
-    tags = [f"{TICKET_TAG}{ticket.order_id}"]
-    if algorithm == "MARKET":
-        return book.order_factory.market(instrument_id, SIDES[ticket.intent_side], size, tags=tags)
-    return book.order_factory.market(
-        instrument_id,
-        SIDES[ticket.intent_side],
-        size,
-        exec_algorithm_id=ExecAlgorithmId(algorithm),
-        exec_algorithm_params={k: str(v) for k, v in parameters.items()},
-        tags=tags,
+    if ticket.limit is None:
+        return book.order_factory.market(instrument_id, side, size, **terms)
+    tick = instrument.price_increment.as_decimal()
+    # A limit between two ticks: the one that is no worse for its owner.
+    rounding = ROUND_FLOOR if ticket.intent_side == "BUY" else ROUND_CEILING
+    limit = (ticket.limit / tick).to_integral_value(rounding) * tick
+    return book.order_factory.limit(
+        instrument_id, side, size, Price.from_str(f"{limit:.{instrument.price_precision}f}"), **terms
     )

@@ -27,7 +27,9 @@ from ufos_nautilus.run_schemas import SCHEMAS
 
 TERMINAL = (OrderCanceled, OrderDenied, OrderExpired, OrderRejected)
 PURGE_INTERVAL_NS = 60_000_000_000
-"""Closed orders leave the engine's cache this often; they are written down before."""
+"""Closed orders leave the engine's cache at the first sample after this long; they are written down before."""
+PURGE_LATEST_NS = 600_000_000_000
+"""Where samples are rarer than this, closed orders leave on a timer of their own."""
 PURGE_BUFFER_S = 120
 """Closed orders younger than this stay: an event on its way to a purged order would stop the engine."""
 ZERO = Decimal(0)
@@ -81,7 +83,10 @@ class Recorder(Guarded, DataActor):
         self.subscribe_topic("books.*.positions", self.guard(self.record_position_event))
         self.subscribe_topic("books.*.denials", self.guard(self.record_denial))
         self.clock.set_timer_ns("sample", self._interval_ns, callback=self.guard(self._on_sample))
-        self.clock.set_timer_ns("purge", PURGE_INTERVAL_NS, callback=self.guard(self._on_purge))
+        # A timer costs about a microsecond each time, on minute bars as much as the bar: purging goes with sampling.
+        self._purged_ns = self.clock.timestamp_ns()
+        if self._interval_ns > PURGE_LATEST_NS:
+            self.clock.set_timer_ns("purge", PURGE_LATEST_NS, callback=self.guard(self._on_purge))
 
     def record_order_event(self, event: Any) -> None:
         """Write a fill, and an order once it is closed."""
@@ -208,6 +213,8 @@ class Recorder(Guarded, DataActor):
         for (book, instrument), held in self.inventory.items():
             bid, ask = self.market(self._instruments[instrument])
             self.tables["inventory"].append((now, book, instrument, str(held), bid, ask))
+        if now - self._purged_ns >= PURGE_INTERVAL_NS:
+            self._on_purge(None)
 
     def _sample_account(self, now: int, venue: Venue) -> None:
         account = self.cache.account_for_venue(venue)
@@ -220,7 +227,8 @@ class Recorder(Guarded, DataActor):
             self.tables["equity"].append(row)
 
     def _on_purge(self, _: Any) -> None:
-        self.cache.purge_closed_orders(self.clock.timestamp_ns(), PURGE_BUFFER_S)
+        self._purged_ns = self.clock.timestamp_ns()
+        self.cache.purge_closed_orders(self._purged_ns, PURGE_BUFFER_S)
 
 
 def _amounts(values: dict[Any, Any]) -> dict[str, str]:

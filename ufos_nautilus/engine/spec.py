@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from ufos_nautilus.limits import BOOKS_PER_RUN_MAX, CHUNK_ROWS_DEFAULT
+from ufos_nautilus.limits import ALGORITHMS_MAX, BOOKS_PER_RUN_MAX, CHUNK_ROWS_DEFAULT
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,64}$")]
 BookId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*-[A-Z0-9-]{1,32}$")]
@@ -195,6 +195,10 @@ class CrossingSpec(SpecModel):
     """No cross is smaller."""
 
 
+ClassPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+DEFAULT_ALGORITHMS: Final = ["ufos_strategies.algorithms.pov:Pov", "ufos_strategies.algorithms.vwap:Vwap"]
+
+
 class LedgerSpec(SpecModel):
     """The double-entry ledger of a run; a server instead of the run's own file is named by UFOS_LEDGER_URL."""
 
@@ -234,6 +238,8 @@ class RunSpec(SpecModel):
     """Books that trade."""
     crossing: CrossingSpec | None = None
     """Present where tickets cross inside the house."""
+    algorithms: list[ClassPath] = Field(default_factory=lambda: list(DEFAULT_ALGORITHMS), max_length=ALGORITHMS_MAX)
+    """Execution algorithms besides the engine's TWAP, module:Class each; a ticket's instruction names them."""
     ledger: LedgerSpec = LedgerSpec()
     """The double-entry ledger."""
     risk: RiskSpec = RiskSpec()

@@ -1,4 +1,4 @@
-"""What the market trades: cumulative volume per instrument for whoever paces orders by it, and when it traded before."""
+"""What the market trades: volume per instrument for whoever paces orders by it, and what earlier days traded when."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -37,6 +37,10 @@ class Tape(Guarded, DataActor):
         self._volume: dict[str, int] = {}
         self._minutes: dict[str, dict[int, deque[list[int]]]] = {}
         """Instrument id -> minute of the day -> the last days and what each traded in that minute."""
+
+    def knows(self, instrument_id: InstrumentId) -> bool:
+        """Tell whether the run has traded volume of an instrument."""
+        return str(instrument_id) in self._sources
 
     def watch(self, instrument_id: InstrumentId) -> None:
         """Start counting an instrument; doing so again changes nothing.

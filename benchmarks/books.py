@@ -1,0 +1,80 @@
+"""Books that only benchmarks need."""
+
+from collections import deque
+from typing import Any, ClassVar
+
+from nautilus_trader.model import Bar, BarType, BookType, InstrumentId, OrderBookDeltas, OrderSide
+from pydantic import Field
+
+from ufos_nautilus.engine import Book, BookConfig
+
+
+class BookWatcherConfig(BookConfig):
+    """Parameters of `BookWatcher`."""
+
+    instrument_id: str
+    """Whose order book is kept."""
+
+
+class BookWatcher(Book[BookWatcherConfig]):
+    """Has the engine keep an order book and does nothing with it: what a desk can't do without."""
+
+    Config: ClassVar[type[BookConfig]] = BookWatcherConfig
+
+    def on_start(self) -> None:
+        """Subscribe."""
+        self.subscribe_book_deltas(InstrumentId.from_str(self.params.instrument_id), BookType.L2_MBP, managed=True)
+
+    def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
+        """Do nothing."""
+
+
+class SmaCrossConfig(BookConfig):
+    """Parameters of `SmaCross`."""
+
+    bar_type: str
+    """Which bars, for example BTC-PERP.FTX-1-MINUTE-LAST-EXTERNAL."""
+    size: str = "1"
+    """Size of the position, units of the instrument."""
+    fast: int = Field(default=10, ge=1)
+    """Bars of the fast average."""
+    slow: int = Field(default=50, ge=2)
+    """Bars of the slow average."""
+
+
+class SmaCross(Book[SmaCrossConfig]):
+    """Long above, short below: a market order whenever the averages of the close have crossed."""
+
+    Config: ClassVar[type[BookConfig]] = SmaCrossConfig
+
+    def on_start(self) -> None:
+        """Subscribe."""
+        p = self.params
+        bar_type = BarType.from_str(p.bar_type)
+        self.instrument_id = bar_type.instrument_id
+        instrument = self.cache.instrument(self.instrument_id)
+        self._size = {n: instrument.make_qty(n * float(p.size)) for n in (1, 2)}
+        self._fast, self._slow = p.fast, p.slow
+        self._closes: deque[float] = deque()
+        self._fast_sum = self._slow_sum = 0.0
+        self._side = 0
+        self.subscribe_bars(bar_type)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Move both sums by one bar and turn the position around where they have crossed."""
+        fast, slow, closes, close = self._fast, self._slow, self._closes, float(bar.close)
+        closes.append(close)
+        count = len(closes)
+        self._fast_sum += close - (closes[-1 - fast] if count > fast else 0.0)
+        self._slow_sum += close - (closes.popleft() if count > slow else 0.0)
+        if count < slow:
+            return
+        side = 1 if self._fast_sum * slow > self._slow_sum * fast else -1
+        if side != self._side:
+            self._turn(side)
+
+    def _turn(self, side: int) -> None:
+        size: Any = self._size[2 if self._side else 1]
+        self._side = side
+        order = self.order_factory.market(self.instrument_id, OrderSide.BUY if side > 0 else OrderSide.SELL, size)
+        self.submit_order(order)

@@ -1,0 +1,1 @@
+"""Execution algorithms: how what crosses with nobody is worked on the market."""
