@@ -54,22 +54,24 @@ class SmaCross(Book[SmaCrossConfig]):
         self.instrument_id = bar_type.instrument_id
         instrument = self.cache.instrument(self.instrument_id)
         self._size = {n: instrument.make_qty(n * float(p.size)) for n in (1, 2)}
-        self._fast, self._slow = p.fast, p.slow
-        self._closes: deque[float] = deque()
+        # The oldest close of each window is at its left end, zeros before there are enough.
+        self._fast, self._slow = deque([0.0] * p.fast, p.fast), deque([0.0] * p.slow, p.slow)
         self._fast_sum = self._slow_sum = 0.0
+        self._slow_per_fast, self._missing = p.slow / p.fast, p.slow
         self._side = 0
         self.subscribe_bars(bar_type)
 
     def on_bar(self, bar: Bar) -> None:
         """Move both sums by one bar and turn the position around where they have crossed."""
-        fast, slow, closes, close = self._fast, self._slow, self._closes, float(bar.close)
-        closes.append(close)
-        count = len(closes)
-        self._fast_sum += close - (closes[-1 - fast] if count > fast else 0.0)
-        self._slow_sum += close - (closes.popleft() if count > slow else 0.0)
-        if count < slow:
+        close, fast, slow = float(bar.close), self._fast, self._slow
+        self._fast_sum = fast_sum = self._fast_sum + close - fast[0]
+        self._slow_sum = slow_sum = self._slow_sum + close - slow[0]
+        fast.append(close)
+        slow.append(close)
+        if self._missing > 1:
+            self._missing -= 1
             return
-        side = 1 if self._fast_sum * slow > self._slow_sum * fast else -1
+        side = 1 if fast_sum * self._slow_per_fast > slow_sum else -1
         if side != self._side:
             self._turn(side)
 

@@ -35,6 +35,8 @@ MODIFIES_PER_ORDER_MAX: Final = 20
 """An order is replaced instead of modified after this many (the engine's cost of a modify grows with each)."""
 BOOKS_PER_RUN_MAX: Final = 200
 """Books (strategies) in one run."""
+ACTORS_PER_RUN_MAX: Final = 50
+"""Actors named by one run spec."""
 SPEC_BYTES_MAX: Final = 1024 * 1024
 """Size of a run spec file."""
 SAMPLE_ROWS_MAX: Final = 2_000_000
@@ -69,6 +71,12 @@ VPIN_BUCKETS_MAX: Final = 10_000
 """Volume buckets of one toxicity estimate."""
 MICROPRICE_STATES_MAX: Final = 2_000
 """States (imbalance x spread) of a fitted micro-price."""
+PARAMETER_FILE_BYTES_MAX: Final = 1024 * 1024
+"""Size of a calibration or of a fitted micro-price."""
+LEADER_PRICES_MAX: Final = 10_000
+"""Prices of a leading market kept to measure its move; the oldest give way."""
+QUOTE_LEVELS_MAX: Final = 20
+"""Quotes of one side of a desk."""
 
 # synthetic markets
 SYNTHETIC_EVENTS_MAX: Final = 50_000_000
@@ -193,7 +201,7 @@ SANDBOX_QUEUE_S: Final = 300.0
 """Seconds a run may wait for a free place."""
 SANDBOX_EVIDENCE_MAX: Final = 20
 """Pieces of evidence listed in a verdict; the rest are counted."""
-SANDBOX_TRUNCATIONS: Final = 2
+SANDBOX_TRUNCATIONS: Final = 3
 """Further runs on shortened data that look for knowledge of the future."""
 
 # risk
@@ -225,3 +233,95 @@ DRILL_ORDERS_MAX: Final = 20_000
 """Resting orders of one drill."""
 DRILL_ROUNDS_MAX: Final = 1_000
 """Rounds of one drill."""
+
+# portfolio
+PLAN_NAMES_MAX: Final = 5_000
+"""Names of one target or plan."""
+PLAN_LOTS_MAX: Final = 100_000
+"""Tax lots of one plan."""
+PLAN_FILE_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Size of a portfolio, target, price, lot or plan file."""
+PLAN_SOLVER_NODES_MAX: Final = 20_000
+"""Branches an exact plan may take; a count, not a time, so that the same inputs give the same plan."""
+PLAN_VALIDITY_S_MAX: Final = 7 * 86_400.0
+"""Longest life of a plan, seconds."""
+PERFORMANCE_POINTS_MAX: Final = 1_000_000
+"""Samples of one series of values that performance is measured on."""
+STRATEGY_RULES_MAX: Final = 50
+"""Indicators, and conditions, of one rule strategy."""
+
+# experiments
+EXPERIMENT_TEXT_CHARS_MAX: Final = 4_000
+"""Characters of a hypothesis, an insight or a query."""
+EXPERIMENT_TAGS_MAX: Final = 10
+"""Tags of one insight."""
+EXPERIMENT_TAG_CHARS_MAX: Final = 40
+"""Characters of one tag."""
+EXPERIMENT_JSON_BYTES_MAX: Final = 64 * 1024
+"""Size of the parameters, figures or spec stored with one row."""
+EXPERIMENT_ROWS_MAX: Final = 200
+"""Rows one query returns."""
+EXPERIMENT_STRATEGIES_MAX: Final = 10_000
+"""Versions of strategies in one store."""
+EXPERIMENT_LOCK_WAIT_S: Final = 10.0
+"""Seconds a writer waits for another one of the same store."""
+
+# mcp
+MCP_MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Size of one message on any transport: a line on stdio, a request body over HTTP."""
+MCP_BODY_S: Final = 30.0
+"""Seconds a client may take to send one request body."""
+MCP_CALLS_PER_MINUTE: Final = 100
+"""Calls of one tool by one user in a minute."""
+MCP_READS_PER_MINUTE: Final = 6_000
+"""All other requests (resources, lists, prompts) of one user in a minute."""
+MCP_CALLS_AT_ONCE: Final = 10
+"""Tool calls of one user that run at a time."""
+MCP_CALLS_WAITING_MAX: Final = 100
+"""Tool calls of one user that wait for their turn; one more is refused."""
+MCP_USERS_MAX: Final = 10_000
+"""Users whose rates are remembered; the least recent is forgotten."""
+MCP_TOKENS_MAX: Final = 10_000
+"""Keys in the token file."""
+MCP_MEMORY_SHARE_MAX: Final = 0.9
+"""Share of the machine's (or container's) memory in use above which nothing new is started."""
+MCP_JOBS_WAITING_MAX: Final = 16
+"""Jobs that wait for a worker process; one more is refused."""
+MCP_JOBS_KEPT: Final = 500
+"""Jobs remembered after their end."""
+MCP_JOB_WALL_S: Final = 3_600.0
+"""Seconds one job may take."""
+MCP_JOB_GRACE_S: Final = 3.0
+"""Seconds between asking a worker process to end and killing it."""
+MCP_JOB_LINE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Size of one line a worker process writes."""
+MCP_WAIT_S_MAX: Final = 600
+"""Seconds a call may wait for its job before it answers with the job's id."""
+MCP_SWEEP_RUNS_MAX: Final = 16
+"""Backtests of one sweep."""
+MCP_RUNS_COMPARED_MAX: Final = 10
+"""Runs in one request."""
+MCP_RESULT_BYTES_MAX: Final = 96 * 1024
+"""Size of a tool's result or of a resource as JSON (charts and schemas apart)."""
+MCP_ROWS_MAX: Final = 200
+"""Rows of one page of a table."""
+MCP_BOOK_DEPTH_MAX: Final = 50
+"""Levels of each side of a book."""
+MCP_BOOK_ROWS_MAX: Final = 20_000_000
+"""Deltas read to rebuild one book."""
+MCP_CACHED_MAX: Final = 512
+"""Prepared answers kept in memory."""
+MCP_CATALOGS_MAX: Final = 500
+"""Catalogs looked at below the root."""
+MCP_INSTRUMENTS_MAX: Final = 100
+"""Instruments of one screen or one backtest."""
+MCP_BARS_MAX: Final = 200_000
+"""Bars of one instrument in one analysis."""
+MCP_SUBSCRIPTIONS_MAX: Final = 1_000
+"""Subscriptions of all connections of the handshake era."""
+MCP_TASKS_MAX: Final = 200
+"""Tasks of the tasks extension that are remembered."""
+MCP_TASK_TTL_S: Final = 3_600.0
+"""Seconds a finished task can still be asked for."""
+MCP_AUDIT_ARGUMENT_CHARS_MAX: Final = 2_000
+"""Characters of a call's arguments in the audit record; a hash covers all of them."""

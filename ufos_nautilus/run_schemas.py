@@ -8,6 +8,11 @@ DEC = pl.Decimal(38, 12)
 TS = pl.Datetime("ns", "UTC")
 _S = pl.String
 
+CROSS_TAG = "cross:"
+"""Before the id of a trade inside the house, in the tags of the orders that are its legs."""
+TICKET_TAG = "ticket:"
+"""Before the id of the ticket that an order is a piece of; the last of its tags."""
+
 MARKOUTS_MS = (100, 1_000, 10_000, 60_000)
 """Times after a fill at which the market is looked at again, milliseconds."""
 
@@ -37,6 +42,14 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "quotes": {
         "ts": TS, "book": _S, "instrument_id": _S, "bid": DEC, "bid_size": DEC, "ask": DEC, "ask_size": DEC,
         "fair_value": pl.Float64, "inventory": DEC, "market_bid": DEC, "market_ask": DEC, "reason": _S,
+    },
+    "tickets": {
+        "ts": TS, "order_id": _S, "parent_id": _S, "book": _S, "beneficiary": _S, "client_id": _S, "desk_id": _S,
+        "strategy_tag": _S, "instrument_id": _S, "side": _S, "quantity": DEC, "limit": DEC, "internalize": pl.Boolean,
+        "algorithm": _S, "arrival_bid": DEC, "arrival_ask": DEC,
+        # Quantity by route, and the sum of price times quantity.
+        "crossed": DEC, "crossed_value": DEC, "desk": DEC, "desk_value": DEC, "market": DEC, "market_value": DEC,
+        "unfilled": DEC, "commission": DEC, "commission_currency": _S, "transfer_fee": DEC, "ts_filled": TS,
     },
     "markouts": {
         "ts": TS, "trade_id": _S, "client_order_id": _S, "book": _S, "instrument_id": _S, "mid": DEC,

@@ -1,1 +1,1 @@
-"""The MCP server: a process of its own that never imports the engine and holds no keys."""
+"""The MCP server: an assistant's way into research. It holds no keys and never imports the engine."""

@@ -89,6 +89,8 @@ class GuestResult(Strict):
     hashes: Hashes
     balances: dict[Name, dict[Currency, Number]]
     orders: Annotated[list[Order], msgspec.Meta(max_length=SANDBOX_RESULT_ROWS_MAX)]
+    late: Annotated[list[Order], msgspec.Meta(max_length=SANDBOX_RESULT_ROWS_MAX)]
+    """Orders that ended after recording did; no part of the digest."""
     fills: Annotated[list[Fill], msgspec.Meta(max_length=SANDBOX_RESULT_ROWS_MAX)]
     run_ms: Millis
 

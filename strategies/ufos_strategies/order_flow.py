@@ -1,6 +1,7 @@
 """Seeded order flow of a client or a strategy: tickets at Poisson times, so that the house has something to cross."""
 
 import math
+from datetime import UTC, datetime, time
 from decimal import Decimal
 from random import Random
 from typing import Any, ClassVar, Literal
@@ -29,6 +30,10 @@ class OrderFlowConfig(BookConfig):
     """A ticket that would take the position beyond this turns its side around."""
     momentum: float = Field(default=0.0, ge=-1, le=1)
     """Tilt towards buying after a rise of the last minute (negative: against it)."""
+    open_utc: time = time.min
+    """First time of the day at which tickets are sent, UTC, for example 13:30."""
+    close_utc: time = time.max
+    """Time of the day from which none is sent."""
     internalize: bool = True
     """Whether tickets may cross inside the house."""
     algorithm: Literal["MARKET", "TWAP", "POV", "VWAP"] = "TWAP"
@@ -37,7 +42,7 @@ class OrderFlowConfig(BookConfig):
     """Time in which a residual is worked, seconds."""
     interval_s: float = Field(default=10.0, gt=0)
     """Time between slices, seconds."""
-    participation_rate: float = Field(default=0.1, gt=0, le=1)
+    participation_rate: float = Field(default=0.1, gt=0, lt=1)
     """Share of the market's volume, POV only."""
 
 
@@ -81,7 +86,8 @@ class OrderFlow(Book[OrderFlowConfig]):
         draw, size = rng.random(), -math.log(1.0 - rng.random())
         instrument_id = InstrumentId.from_str(name)
         instrument, quote = self.cache.instrument(instrument_id), self.cache.quote(instrument_id)
-        if instrument is None or quote is None:
+        of_day = datetime.fromtimestamp(self.clock.timestamp_ns() / NS_PER_S, UTC).time()
+        if instrument is None or quote is None or not p.open_utc <= of_day < p.close_utc:
             return None
         lot = instrument.size_increment.as_decimal()
         lots = max(1, round(size * float(p.mean_quantity / lot)))

@@ -36,6 +36,10 @@ class Desk(Protocol):
         """Return the engine's quantity for a whole number of lots."""
         ...
 
+    def lots_filled(self, quantity: Any) -> int:
+        """Return the lots of the engine's quantity of a fill."""
+        ...
+
     def place(self, order: Any) -> None:
         """Send a new quote."""
         ...
@@ -62,12 +66,16 @@ class RestingOrder:
     """
 
     __slots__ = (
+        "cancelling",
         "changed_ns",
         "client_order_id",
         "desk",
+        "last_filled",
+        "left",
         "lots",
         "modifies",
         "pending",
+        "placed_ns",
         "price_ticks",
         "replaced_ticks",
         "side",
@@ -79,8 +87,12 @@ class RestingOrder:
         self.price_ticks: int | None = None
         self.replaced_ticks: int | None = None
         """Price before the last modification, which holds on where the venue refuses it."""
-        self.lots = 0
+        self.lots = self.left = self.last_filled = 0
+        """Size as sent; what of it is not filled; size of the last fill. Lots."""
+        self.placed_ns = 0
         self.modifies = 0
+        self.cancelling = False
+        """A cancel is on its way."""
         self.pending = False
         """A command is on its way; nothing more is sent until the venue answers."""
         self.changed_ns = 0
@@ -89,6 +101,7 @@ class RestingOrder:
         """Send what an action needs; a replacement becomes a cancel where the order was modified often."""
         self.changed_ns = now_ns
         if action is Action.PLACE and wanted is not None:
+            self.placed_ns = now_ns
             self._place(wanted, lots)
         elif action is Action.REPLACE and wanted is not None and self.modifies < MODIFIES_PER_ORDER_MAX:
             self.modifies += 1
@@ -96,8 +109,20 @@ class RestingOrder:
             self.replaced_ticks, self.price_ticks = self.price_ticks, wanted
             self.desk.move(self.client_order_id, self.desk.price_at(wanted))
         else:
-            self.pending = True
-            self.desk.withdraw(self.client_order_id)
+            self.cancel(now_ns)
+
+    def cancel(self, now_ns: int) -> None:
+        """Cancel the order, whatever else is on its way."""
+        self.changed_ns = now_ns
+        self.pending = self.cancelling = True
+        self.desk.withdraw(self.client_order_id)
+
+    def refused(self) -> None:
+        """Take note that the gate refused the last command: a new order was never sent, a changed one stays."""
+        if self.modifies and self.replaced_ticks is not None:
+            self.price_ticks, self.pending = self.replaced_ticks, False
+        else:
+            self._forget()
 
     def _place(self, ticks: int, lots: int) -> None:
         desk = self.desk
@@ -105,18 +130,24 @@ class RestingOrder:
             desk.instrument_id, self.side, desk.quantity_of(lots), desk.price_at(ticks), post_only=True
         )
         self.client_order_id = order.client_order_id
-        self.price_ticks, self.lots, self.modifies, self.pending = ticks, lots, 0, True
+        self.price_ticks, self.lots, self.left, self.modifies, self.pending = ticks, lots, lots, 0, True
+        self.replaced_ticks = None
         desk.place(order)
 
     def on_event(self, event: Any) -> None:
         """Follow the order's state."""
         kind = type(event)
         if kind is OrderFilled:
+            self.last_filled = self.desk.lots_filled(event.last_qty)
+            self.left = max(0, self.left - self.last_filled)
             order = self.desk.cache.order(event.client_order_id)
             if order is None or order.is_closed:
                 self._forget()
         elif kind in CONFIRMED:
-            self.pending = False
+            # An answer to an older command: the cancel that was sent since then is still on its way.
+            self.pending = self.cancelling and kind is not OrderCancelRejected
+            if kind is OrderCancelRejected:
+                self.cancelling = False
             if kind is OrderModifyRejected:
                 self.price_ticks = self.replaced_ticks
         elif kind in GONE:
@@ -124,5 +155,5 @@ class RestingOrder:
 
     def _forget(self) -> None:
         self.client_order_id = self.price_ticks = None
-        self.lots = 0
-        self.pending = False
+        self.lots = self.left = 0
+        self.pending = self.cancelling = False

@@ -20,10 +20,14 @@ CHAPTERS: dict[str, dict[str, tuple[str, str]]] = {
         "crosses": ("crosses", "Show and verify the best-execution record of a run's crosses."),
         "ledger": ("ledger", "Show, check, export and replay a ledger."),
     },
+    "Portfolio": {
+        "plan": ("plan", "Make, show and simulate rebalancing plans; nothing there trades."),
+    },
     "Backtest": {
         "backtest": ("backtest", "Run a spec over recorded or generated data."),
         "runs": ("runs", "List, show, compare and replay stored runs."),
         "spec": ("spec", "Check a run spec, or print the JSON Schema of one."),
+        "calibrate": ("calibrate", "Estimate a desk's parameters from a market or from a run of its own."),
         "study": ("study", "Rerun published results and print them beside ours."),
         "golden": ("golden", "Compare the golden runs with their stored results, or update them."),
     },

@@ -1,7 +1,8 @@
 """Base class of execution algorithms: cuts an order into slices, exactly, whatever becomes of the slices."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, Self
@@ -141,7 +142,8 @@ class Algorithm(Guarded, ExecutionAlgorithm):
             work = self._start(order)
             self.prepare(work)
         except UfosError as error:
-            self.deny_order(order, f"{self.name}: {error.problem}")
+            with self._sending():
+                self.deny_order(order, f"{self.name}: {error.problem}")
             return
         self._works[work.key] = work
         self.counts["orders"] += 1
@@ -154,10 +156,11 @@ class Algorithm(Guarded, ExecutionAlgorithm):
             self._settle()
 
     def on_stop(self) -> None:
-        """Cancel what is left of every order."""
+        """Count what is left of every order; a runner cancels the orders themselves before it stops the engine."""
         self._clock.cancel_timers()
-        for work in list(self._works.values()):
-            self._abandon(work)
+        for work in self._works.values():
+            self._leave(work, work.size - work.sent)
+        self._works.clear()
 
     def figures(self) -> dict[str, Any]:
         """Return counts, and what was never sent by instrument, for the run's summary."""
@@ -217,13 +220,14 @@ class Algorithm(Guarded, ExecutionAlgorithm):
             return
         order = self._orders.order(work.order.client_order_id)
         quantity = Quantity.from_str(f"{exact(due, order.quantity.precision):f}")
-        if self.gate.review(GateRequest(str(order.strategy_id), "slice", order, quantity, None)) is not None:
+        now = self._clock.timestamp_ns()
+        request = GateRequest(str(order.strategy_id), "slice", order, quantity, None, ts_ns=now)
+        if self.gate.review(request) is not None:
             self._abandon(work)
             return
         self.counts["slices"] += 1
         work.sent += due
-        self._busy = True
-        try:
+        with self._sending():
             if due == left:
                 work.whole_sent = True
                 self.submit_order(order)
@@ -232,9 +236,6 @@ class Algorithm(Guarded, ExecutionAlgorithm):
                 work.open_slices.add(str(child.client_order_id))
                 self._slices[str(child.client_order_id)] = work
                 self.submit_order(child)
-        finally:
-            self._busy = False
-        self._settle()
 
     def _spawn(self, order: Any, quantity: Quantity) -> Any:
         kept = {"reduce_only": order.is_reduce_only, "tags": order.tags}
@@ -242,8 +243,18 @@ class Algorithm(Guarded, ExecutionAlgorithm):
             return self.spawn_limit(order, quantity, order.price, time_in_force=TimeInForce.IOC, **kept)
         return self.spawn_market(order, quantity, time_in_force=order.time_in_force, **kept)
 
+    @contextmanager
+    def _sending(self) -> Iterator[None]:
+        """Hold back events while the engine is being called: it locks this object until the call returns."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+        self._settle()
+
     def _settle(self) -> None:
-        """Take in what ended; events that come while an order is being sent wait for the sending to return."""
+        """Take in what ended."""
         while self._endings and not self._busy:
             client_order_id = self._endings.popleft()
             key = str(client_order_id)
@@ -277,12 +288,8 @@ class Algorithm(Guarded, ExecutionAlgorithm):
         order = self._orders.order(work.order.client_order_id)
         if order is None or order.is_closed:
             return
-        self._busy = True
-        try:
+        with self._sending():
             self.cancel_order(order)
-        finally:
-            self._busy = False
-        self._settle()
 
     def _leave(self, work: Work, units: int) -> None:
         if units:

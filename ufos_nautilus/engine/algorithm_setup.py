@@ -2,12 +2,15 @@
 
 import importlib
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
 from nautilus_trader.backtest import BacktestEngine
-from nautilus_trader.model import BarType, ExecAlgorithmId, PriceType
+from nautilus_trader.model import BarType, ExecAlgorithmId, OrderStatus, PriceType
 from nautilus_trader.trading import ExecutionAlgorithmConfig
 
 from ufos_nautilus.engine.algorithm import Algorithm
+from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.feed import TableRef
 from ufos_nautilus.engine.gate import Gate
 from ufos_nautilus.engine.tape import Tape
@@ -77,3 +80,23 @@ def volume_sources(tables: Sequence[TableRef]) -> dict[str, str]:
             if bars.spec.price_type == PriceType.LAST:
                 sources.setdefault(str(bars.instrument_id), table.identifier)
     return sources
+
+
+def cancel_unworked(cache: Any, books: Sequence[Book]) -> dict[str, dict[str, Decimal]]:
+    """Cancel what algorithms still hold back, so that no order is left between states when a run ends.
+
+    Returns
+    -------
+    dict
+        Algorithm -> instrument id -> quantity that never went to the market.
+
+    """
+    unworked: dict[str, dict[str, Decimal]] = {}
+    by_id = {book.book_id: book for book in books}
+    held = [o for o in cache.orders() if o.exec_algorithm_id is not None and o.status == OrderStatus.INITIALIZED]
+    for order in sorted(held, key=lambda o: (o.ts_init, str(o.client_order_id))):
+        by_id[str(order.strategy_id)].cancel_order(order.client_order_id)
+        amounts = unworked.setdefault(str(order.exec_algorithm_id), {})
+        name = str(order.instrument_id)
+        amounts[name] = amounts.get(name, Decimal(0)) + order.quantity.as_decimal()
+    return unworked

@@ -2,7 +2,11 @@
 
 import importlib
 import os
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,7 @@ from nautilus_trader.persistence import DataCatalogConfig, StreamingConfig
 from nautilus_trader.risk import RiskEngineConfig
 from pydantic import ValidationError
 
+from ufos_nautilus.engine.actor import Actor
 from ufos_nautilus.engine.algorithm import Algorithm
 from ufos_nautilus.engine.algorithm_setup import add_algorithms, make_algorithms
 from ufos_nautilus.engine.book import Book
@@ -24,8 +29,10 @@ from ufos_nautilus.engine.house import House
 from ufos_nautilus.engine.house_setup import add_house, starting_capital
 from ufos_nautilus.engine.instruments import to_engine
 from ufos_nautilus.engine.keeper import LedgerKeeper
+from ufos_nautilus.engine.result import plain
+from ufos_nautilus.engine.risk_setup import RiskParts, risk_of_run
 from ufos_nautilus.engine.sources import Sources, instrument_names, require_known
-from ufos_nautilus.engine.spec import BookSpec, RunSpec
+from ufos_nautilus.engine.spec import ActorSpec, BookSpec, RunSpec
 from ufos_nautilus.engine.spec_file import explain
 from ufos_nautilus.engine.tape import Tape
 from ufos_nautilus.engine.venues import add_venue, venue_seeds
@@ -41,16 +48,20 @@ BARS_IN_CACHE = 500
 LEDGER_FILE = "ledger.sqlite"
 
 
-def load_book_class(path: str) -> type[Book]:
-    """Import a book class from ``module:Class`` and check that it can be trusted with the gate."""
+def load_class(path: str, example: str) -> Any:
+    """Import what ``module:Class`` names."""
     module_name, _, class_name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
+        return getattr(importlib.import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
         raise SpecError(
-            f"class_path {path!r} can't be imported: {error}",
-            expected="module:Class, for example ufos_strategies.market_maker:MarketMaker",
+            f"class_path {path!r} can't be imported: {error}", expected=f"module:Class, for example {example}"
         ) from error
+
+
+def load_book_class(path: str) -> type[Book]:
+    """Import a book class from ``module:Class`` and check that it can be trusted with the gate."""
+    found = load_class(path, "ufos_strategies.market_maker:MarketMaker")
     if not (isinstance(found, type) and issubclass(found, Book)):
         raise SpecError(f"{path!r} is no book", expected="a subclass of ufos_nautilus.engine.Book")
     refuse_bypasses(found)
@@ -74,6 +85,24 @@ def make_book(spec: BookSpec, seed: int, instruments: dict[str, InstrumentSpec])
     for name in instrument_names(config):
         require_known(name, instruments, f"book {spec.id}: the run")
     return book_class(config)
+
+
+def make_actor(spec: ActorSpec, instruments: dict[str, InstrumentSpec]) -> Actor:
+    """Import, configure and create one actor."""
+    found = load_class(spec.class_path, "ufos_strategies.actors.lead_lag:LeadLag")
+    if not (isinstance(found, type) and issubclass(found, Actor)):
+        raise SpecError(f"{spec.class_path!r} is no actor", expected="a subclass of ufos_nautilus.engine.Actor")
+    try:
+        config = found.Config(actor_id=spec.id, **spec.params)
+    except ValidationError as error:
+        raise SpecError(
+            explain(error, found.Config, f"params of actor {spec.id}"), expected=f"parameters of {spec.class_path}"
+        ) from None
+    except TypeError as error:
+        raise SpecError(f"params of actor {spec.id}: {error}", expected="parameters other than actor_id") from None
+    for name in config.instruments():
+        require_known(name, instruments, f"actor {spec.id}: the run")
+    return found(config)
 
 
 def book_seed(seed: int, book_id: str) -> int:
@@ -104,7 +133,23 @@ def make_engine(spec: RunSpec, directory: Path) -> BacktestEngine:
         ),
         streaming=streaming,
     )
-    return BacktestEngine(config)
+    with _not_imported("numpy", "pandas", "pytz"):
+        return BacktestEngine(config)
+
+
+@contextmanager
+def _not_imported(*names: str) -> Iterator[None]:
+    """Make packages look absent unless they are imported already.
+
+    Where they are installed the engine imports them as it is made, which takes a second, and a run uses none.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 @dataclass(slots=True)
@@ -114,27 +159,44 @@ class Assembly:
     books: list[Book]
     tape: Tape
     algorithms: list[Algorithm]
+    watchers: list[Actor]
+    """Actors that the spec names."""
     keeper: LedgerKeeper | None = None
     house: House | None = None
     ledger: Ledger | None = None
     store: "LedgerStore | None" = None
+    risk: RiskParts | None = None
     seed_rows: int = 0
     """Events that were given to the engine before the data."""
+    unworked: dict[str, dict[str, Decimal]] = field(default_factory=dict)
+    """Algorithm -> instrument id -> quantity that it still held back when the run ended."""
 
     @property
     def actors(self) -> list[Any]:
         """Return the actors in the order in which they must hear of events."""
-        return [actor for actor in (self.tape, self.house, self.keeper) if actor is not None]
+        watchdog = self.risk.watchdog if self.risk is not None else None
+        known = (watchdog, self.tape, self.house, self.keeper, *self.watchers)
+        return [actor for actor in known if actor is not None]
 
     def lit_instruments(self) -> dict[str, InstrumentId]:
         """Return the lit instrument of each one on the internal venue."""
         names = self.house.instruments if self.house is not None else {}
         return {dark_id(spec.symbol): InstrumentId.from_str(name) for name, spec in names.items()}
 
+    def algorithm_figures(self) -> dict[str, Any]:
+        """Return what each algorithm did, for the run's summary; the engine's own only says what it never sent."""
+        native = {
+            name: {"unworked": {instrument: plain(q) for instrument, q in amounts.items()}}
+            for name, amounts in self.unworked.items()
+        }
+        return native | {a.name: a.figures() for a in self.algorithms if a.counts["orders"]}
+
     def close(self) -> None:
-        """Close the ledger's store; what was flushed is kept."""
+        """Close the ledger's store and the record of risk; what was flushed is kept."""
         if self.store is not None:
             self.store.close()
+        if self.risk is not None:
+            self.risk.audit.close()
 
 
 def assemble(
@@ -159,7 +221,8 @@ def assemble(
     for book in books:
         book.gate = gate or OpenGate()
         book.algorithms = names
-    out = Assembly(books, tape, algorithms)
+        book.deep_venues = frozenset(v.name for v in spec.venues if v.book != "L1")
+    out = Assembly(books, tape, algorithms, [make_actor(a, sources.instruments) for a in spec.actors])
     if spec.crossing is not None and spec.crossing.enabled:
         out.house = add_house(engine, spec, spec.crossing, sources, books, directory, run_id)
         out.seed_rows = len(out.house.instruments)
@@ -172,4 +235,9 @@ def assemble(
         cash = {v.name for v in spec.venues if v.account == "cash"}
         capital = starting_capital(spec, dark=out.house is not None)
         out.keeper = LedgerKeeper(out.ledger, sources.instruments, cash, capital)
+    if spec.limits is not None and gate is None:
+        crossed = out.house.instruments if out.house is not None else ()
+        out.risk = risk_of_run(spec, spec.limits, books, sources, names, crossed, (directory, run_id))
+        for algorithm in algorithms:
+            algorithm.gate = out.risk.gate
     return out

@@ -13,6 +13,7 @@ from typing import Any
 from nautilus_trader.backtest import BacktestEngine
 from nautilus_trader.model import InstrumentId, Venue
 
+from ufos_nautilus.engine.algorithm_setup import cancel_unworked
 from ufos_nautilus.engine.assemble import Assembly, assemble, make_engine
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.dark import DARK_VENUE
@@ -27,6 +28,7 @@ from ufos_nautilus.engine.runs import code_version, new_run_directory, run_id, r
 from ufos_nautilus.engine.sources import Sources, resolve_sources
 from ufos_nautilus.engine.spec import RunSpec
 from ufos_nautilus.engine.spec_file import spec_digest
+from ufos_nautilus.engine.tickets import TicketRecorder
 from ufos_nautilus.errors import RunFailedError, SpecError
 
 NS_PER_S = 1_000_000_000
@@ -118,21 +120,28 @@ def _run(
     interval_ns = int(spec.recording.sample_interval_s * NS_PER_S)
     venues = [v.name for v in spec.venues]
     recorder = Recorder(directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes)
-    actors = [*parts.actors, recorder]
+    recorder.lit = parts.lit_instruments()
+    tickets = TicketRecorder(recorder.tables["tickets"].append, recorder.market)
+    actors = [*parts.actors, recorder, tickets]
     for actor in actors:
         engine.add_actor(actor)
     for book in parts.books:
-        book.quote_log = recorder.quote_log
+        book.quote_log, book.ticket_log = recorder.quote_log, tickets.record
+        book.estimate_log = recorder.tables["estimates"].append
         engine.add_strategy(book)
-    rows = _stream(engine, spec, sources, [*actors, *parts.algorithms, *parts.books], parts.seed_rows, progress)
+    began = time.process_time()
+    rows = _stream(engine, spec, sources, [*actors, *parts.algorithms, *parts.books], parts, progress)
     hashes = recorder.finish()
+    replay_cpu_s = time.process_time() - began
+    tickets.finish(directory)
     write_markouts(directory, sources)
     result = engine.get_result()
     balances = _final_balances(engine, spec)
     return {
         **_house_figures(parts),
-        "algorithms": {a.name: a.figures() for a in parts.algorithms if a.counts["orders"]},
+        "algorithms": parts.algorithm_figures(),
         "rows": rows,
+        "replay_cpu_s": round(replay_cpu_s, 4),
         "events": result.total_events,
         **recorder.counts,
         "dropped_rows": {name: t.dropped for name, t in recorder.tables.items() if t.dropped},
@@ -140,6 +149,7 @@ def _run(
         "marks": _marks(engine, sources),
         "currencies": {s.settlement: currency(s.settlement).precision for s in sources.instruments.values()},
         "desks": {b.book_id: figures for b in parts.books if (figures := b.figures())},
+        "actors": {a.params.actor_id: figures for a in parts.watchers if (figures := a.figures())},
         "max_inventory": {k: plain(v) for k, v in sorted(recorder.max_inventory.items())},
         "final_balances": balances,
         "statistics": clean_statistics(result),
@@ -155,28 +165,30 @@ def _stream(
     spec: RunSpec,
     sources: Sources,
     components: list[Any],
-    seed_rows: int,
+    parts: Assembly,
     progress: Progress | None,
 ) -> int:
     start, end = _time_range(spec)
     spans = borders(sources.tables, spec.chunk_rows, start, end)
     require_rows(spans, spec.name)
     total = sum(table.rows for table in sources.tables)
-    done, fed = 0, seed_rows
+    done, fed = 0, parts.seed_rows
     for chunk in chunks(sources.tables, spans):
-        for part in chunk.lists:
-            engine.add_data(part, validate=False, sort=False)
+        while chunk.lists:
+            # The engine makes its own copy, so a list goes as soon as it is handed over.
+            fed += len(chunk.lists[0])
+            engine.add_data(chunk.lists.pop(0), validate=False, sort=False)
         engine.sort_data()
         try:
             engine.run(start=chunk.start_ns if done == 0 else None, streaming=True)
         finally:
             raise_failure(components)
-        fed += sum(len(part) for part in chunk.lists)
         _require_whole(engine, fed, chunk.end_ns)
         engine.clear_data()
         done += chunk.rows
         if progress:
             progress(chunk.rows, total)
+    parts.unworked = cancel_unworked(engine.cache, parts.books)
     engine.end()
     raise_failure(components)
     return done
@@ -237,6 +249,8 @@ def _house_figures(parts: Assembly) -> dict[str, Any]:
         out["ledger"] = parts.keeper.finish()
     if parts.house is not None:
         out["crosses"] = parts.house.figures()
+    if parts.risk is not None:
+        out["risk"] = parts.risk.finish()
     return out
 
 

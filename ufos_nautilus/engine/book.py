@@ -1,5 +1,6 @@
 """Base class of every book: callbacks guarded, order events republished, all orders through the gate."""
 
+import functools
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol, Self
@@ -10,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ufos_nautilus.crossing.residual import DeskQuote, QuoteRequest, market_instruction
 from ufos_nautilus.crossing.ticket import Ticket
-from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest
+from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest, TrackingGate
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house_book import TicketFill, market_leg, market_order
 
-OTHER_METHODS = ("close_position", "close_all_positions", "make_leg", "send_leg")
+OTHER_METHODS = ("close_position", "close_all_positions", "market_exit", "make_leg", "send_leg", "gate")
 
 
 class TicketReceiver(Protocol):
@@ -53,10 +54,11 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     Config: ClassVar[type[BookConfig]] = BookConfig
     """Config model of the class; a run spec's params are validated by it."""
-    gate: Gate
     params: C
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "on_order_event" in vars(cls):
+            cls.on_order_event = _heard(vars(cls)["on_order_event"])
         super().__init_subclass__(**kwargs)
         replaced = [m for m in (*ORDER_METHODS, *OTHER_METHODS) if m in vars(cls)]
         if replaced:
@@ -72,11 +74,16 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     def __init__(self, config: C) -> None:
         self.params = config
+        self._last_event: Any = None
         self.gate = ClosedGate()
         self.house: TicketReceiver | None = None
         self.algorithms: frozenset[str] = frozenset()
         """Names of the execution algorithms that instructions may ask for."""
+        self.deep_venues: frozenset[str] = frozenset()
+        """Venues that match orders against more than the best price."""
+        self.ticket_log: Callable[[str, Ticket], None] | None = None
         self.quote_log: Callable[[tuple[Any, ...]], None] | None = None
+        self.estimate_log: Callable[[tuple[Any, ...]], None] | None = None
         self._orders_topic = f"books.{config.book_id}.orders"
         self._positions_topic = f"books.{config.book_id}.positions"
         self._denials_topic = f"books.{config.book_id}.denials"
@@ -86,11 +93,28 @@ class Book[C: BookConfig](Guarded, Strategy):
         """Return the book's name."""
         return self.params.book_id
 
+    @property
+    def gate(self) -> Gate:
+        """Return the gate that reviews every order of the book."""
+        return self._gate
+
+    @gate.setter
+    def gate(self, gate: Gate) -> None:
+        self._gate = gate
+        self._tracker: TrackingGate | None = gate if hasattr(gate, "observe") else None  # type: ignore[assignment]
+
     # events
 
     def on_order_event(self, event: Any) -> None:
-        """Republish an order event; a subclass that overrides this calls `super().on_order_event(event)` first."""
-        self.publish_message(self._orders_topic, event)
+        """React to an order event; before any override runs, the gate has heard of it and the bus has it."""
+        self._hear(event)
+
+    def _hear(self, event: Any) -> None:
+        if event is not self._last_event:
+            self._last_event = event
+            if self._tracker is not None:
+                self._tracker.observe(event)
+            self.publish_message(self._orders_topic, event)
 
     def on_position_event(self, event: Any) -> None:
         """Republish a position event; a subclass that overrides this calls `super().on_position_event(event)`."""
@@ -108,6 +132,8 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     def send_ticket(self, ticket: Ticket) -> None:
         """State an intent to trade: it crosses inside the house where there is one, else it goes to the market."""
+        if self.ticket_log is not None:
+            self.ticket_log(self.book_id, ticket)
         if self.house is None:
             self.work_on_market(ticket, ticket.quantity)
         else:
@@ -129,10 +155,12 @@ class Book[C: BookConfig](Guarded, Strategy):
         """Return a reviewed leg of a trade inside the house, or None where the gate refuses; nothing is sent."""
         instrument: Any = self.cache.instrument(InstrumentId.from_str(instrument_id))
         order = market_leg(self, instrument_id, side, quantity, instrument.size_precision, tags)
-        return order if self._passes("submit", order) else None
+        return order if self._passes("leg", order) else None
 
     def send_leg(self, order: Any) -> None:
         """Send a leg that `make_leg` had reviewed."""
+        if self._tracker is not None:
+            self._tracker.commit(order)
         super().submit_order(order)
 
     def figures(self) -> dict[str, Any]:
@@ -150,7 +178,7 @@ class Book[C: BookConfig](Guarded, Strategy):
         self, order_list: Any, position_id: Any = None, client_id: Any = None, params: Any = None
     ) -> None:
         """Send orders together (those of `order_factory.bracket`, say) if the gate lets all pass; else none is sent."""
-        if all([self._passes("submit", order) for order in order_list]):
+        if self._all_pass([("submit", order, None, None, None) for order in order_list]):
             super().submit_order_list(order_list, position_id, client_id, params)
 
     def modify_order(
@@ -164,13 +192,13 @@ class Book[C: BookConfig](Guarded, Strategy):
     ) -> None:
         """Change a working order if the gate lets the changed order pass."""
         order = self.cache.order(client_order_id)
-        if order is not None and self._passes("modify", order, quantity, price):
+        if order is not None and self._passes("modify", order, quantity, price, trigger_price):
             super().modify_order(client_order_id, quantity, price, trigger_price, client_id, params)
 
     def modify_orders(self, updates: Sequence[Any] = (), client_id: Any = None, params: Any = None) -> None:
         """Change several working orders if the gate lets every one pass; else none is changed."""
         found = [(self.cache.order(update[0]), update) for update in updates]
-        if all([o is not None and self._passes("modify", o, u[1], u[2]) for o, u in found]):
+        if all(o is not None for o, _ in found) and self._all_pass([("modify", o, *u[1:4]) for o, u in found]):
             super().modify_orders(updates, client_id, params)
 
     def close_position(self, position: Position, *_: Any, **__: Any) -> None:
@@ -185,8 +213,32 @@ class Book[C: BookConfig](Guarded, Strategy):
             if position_side is None or position.side == position_side:
                 self.close_position(position)
 
-    def _passes(self, action: str, order: Any, quantity: Any = None, price: Any = None) -> bool:
-        reason = self.gate.review(GateRequest(self.params.book_id, action, order, quantity, price))
+    def market_exit(self) -> None:
+        """Cancel every order and close every position of this book through the gate."""
+        positions = self.cache.positions_open(strategy_id=self.strategy_id)
+        orders = self.cache.orders(strategy_id=self.strategy_id)
+        ids = {o.instrument_id for o in orders if not o.is_closed} | {p.instrument_id for p in positions}
+        for instrument_id in sorted(ids, key=str):
+            self.cancel_all_orders(instrument_id)
+        for position in positions:
+            self.close_position(position)
+
+    def _all_pass(self, wishes: Sequence[tuple[Any, ...]]) -> bool:
+        """Review several requests; where one is denied the gate forgets those it had let pass."""
+        passed = [self._request(*wish) for wish in wishes if self._passes(*wish)]
+        if len(passed) == len(wishes):
+            return True
+        for request in passed if self._tracker is not None else ():
+            self._tracker.release(request)  # type: ignore[union-attr]
+        return False
+
+    def _request(
+        self, action: str, order: Any, quantity: Any = None, price: Any = None, trigger: Any = None
+    ) -> GateRequest:
+        return GateRequest(self.params.book_id, action, order, quantity, price, trigger, self.clock.timestamp_ns())
+
+    def _passes(self, action: str, order: Any, quantity: Any = None, price: Any = None, trigger: Any = None) -> bool:
+        reason = self._gate.review(self._request(action, order, quantity, price, trigger))
         if reason is None:
             return True
         denial = GateDenial(
@@ -203,3 +255,14 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     def on_gate_denial(self, denial: GateDenial) -> None:
         """React to an order that the gate denied; override where it matters."""
+
+
+def _heard(handler: Callable[..., None]) -> Callable[..., None]:
+    """Wrap an override of `on_order_event`, so that no book can keep an event from gate and ledger by forgetting."""
+
+    @functools.wraps(handler)
+    def heard(self: Any, event: Any) -> None:
+        self._hear(event)
+        handler(self, event)
+
+    return heard

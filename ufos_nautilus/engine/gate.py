@@ -11,13 +11,17 @@ class GateRequest(NamedTuple):
 
     book_id: str
     action: str
-    """``"submit"`` or ``"modify"``."""
+    """``"submit"``, ``"modify"``, ``"leg"`` of a trade inside the house, or ``"slice"`` of an order being worked."""
     order: Any
     """The engine's order."""
     quantity: Any
-    """New total quantity of a modification, else None."""
+    """New total quantity of a modification, quantity of a slice, else None."""
     price: Any
     """New price of a modification, else None."""
+    trigger_price: Any = None
+    """New trigger price of a modification, else None."""
+    ts_ns: int = 0
+    """When it was asked, UNIX nanoseconds; 0 where the asker has no clock at hand."""
 
 
 class Gate(Protocol):
@@ -25,6 +29,22 @@ class Gate(Protocol):
 
     def review(self, request: GateRequest) -> str | None:
         """Return the reason of a denial, or None."""
+        ...
+
+
+class TrackingGate(Gate, Protocol):
+    """A gate that counts what it let pass; a book tells it what became of each order."""
+
+    def observe(self, event: Any) -> None:
+        """Take an order event of a book."""
+        ...
+
+    def commit(self, order: Any) -> None:
+        """Count a leg that was reviewed and is now sent."""
+        ...
+
+    def release(self, request: GateRequest) -> None:
+        """Forget a request that was let pass and is not sent after all."""
         ...
 
 

@@ -48,6 +48,11 @@ def recording_of(spec: SyntheticSpec) -> Callable[[], Recording]:
     if spec.kind == "single":
         params = make_params(synthetic.SingleMarketParams, spec)
         return lambda: synthetic.generate_single(params)
+    if spec.kind == "pair":
+        from ufos_nautilus.market import synthetic_pair
+
+        pair = make_params(synthetic_pair.PairParams, spec)
+        return lambda: synthetic_pair.generate_pair(pair)
     from ufos_nautilus.market import synthetic_universe
 
     universe = make_params(synthetic_universe.UniverseParams, spec)

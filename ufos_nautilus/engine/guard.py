@@ -7,6 +7,9 @@ from typing import Any
 
 CALLBACK_PREFIX = "on_"
 GUARDED_MARK = "_ufos_guarded"
+ARGUMENTS_OF_DATA_CALLBACKS = 2
+"""The component and the event."""
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 class Guarded:
@@ -24,12 +27,12 @@ class Guarded:
             if name.startswith(CALLBACK_PREFIX) and inspect.isfunction(value) and not hasattr(value, GUARDED_MARK):
                 setattr(cls, name, _guarded(value))
 
-    def guard(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a timer or topic handler the way callbacks are wrapped."""
+    def guard(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Wrap a timer or topic handler, which takes one event or message, the way callbacks are wrapped."""
 
-        def guarded(*args: Any) -> Any:
+        def guarded(message: Any) -> Any:
             try:
-                return handler(*args)
+                return handler(message)
             except BaseException as error:
                 if self.failure is None:
                     self.failure = error
@@ -39,14 +42,36 @@ class Guarded:
 
 
 def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+    parameters = list(inspect.signature(callback).parameters.values())
+    takes_event = len(parameters) == ARGUMENTS_OF_DATA_CALLBACKS and parameters[1].kind in POSITIONAL
+    guarded = _guarded_event(callback) if takes_event else _guarded_any(callback)
+    setattr(guarded, GUARDED_MARK, True)
+    return guarded
+
+
+def _guarded_event(callback: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Wrap a callback with one event: it runs at every one, and packing arguments would double what a guard costs."""
+
     @functools.wraps(callback)
-    def guarded(self: Guarded, *args: Any) -> Any:
+    def guarded(self: Guarded, event: Any) -> Any:
         try:
-            return callback(self, *args)
+            return callback(self, event)
         except BaseException as error:
             if self.failure is None:
                 self.failure = error
             raise
 
-    setattr(guarded, GUARDED_MARK, True)
+    return guarded
+
+
+def _guarded_any(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(callback)
+    def guarded(self: Guarded, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return callback(self, *args, **kwargs)
+        except BaseException as error:
+            if self.failure is None:
+                self.failure = error
+            raise
+
     return guarded

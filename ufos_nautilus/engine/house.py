@@ -25,10 +25,11 @@ from ufos_nautilus.crossing.ticket import Ticket
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.dark import AgreedTerms, Terms, dark_id
 from ufos_nautilus.engine.guard import Guarded
-from ufos_nautilus.engine.house_book import CROSS_TAG, TICKET_TAG, TicketFill
+from ufos_nautilus.engine.house_book import TicketFill
 from ufos_nautilus.engine.result import plain
 from ufos_nautilus.errors import RunFailedError
 from ufos_nautilus.market.instruments import InstrumentSpec
+from ufos_nautilus.run_schemas import CROSS_TAG, TICKET_TAG
 
 UNFILLED = (OrderCanceled, OrderDenied, OrderRejected)
 

@@ -1,6 +1,5 @@
 """What a book does with tickets: sends them into the house, lends its hand to legs of crosses, works what is left."""
 
-from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any, NamedTuple
 
@@ -8,10 +7,12 @@ from nautilus_trader.model import ExecAlgorithmId, InstrumentId, OrderSide, Pric
 
 from ufos_nautilus.crossing.ticket import Ticket
 from ufos_nautilus.errors import SpecError
+from ufos_nautilus.run_schemas import TICKET_TAG
 
 SIDES = {"BUY": OrderSide.BUY, "SELL": OrderSide.SELL}
-TICKET_TAG = "ticket:"
-CROSS_TAG = "cross:"
+TIMED = ("TWAP", "VWAP")
+TIMED_DEFAULTS: dict[str, Any] = {"horizon_secs": 60, "interval_secs": 10}
+"""How a residual is spread where its instruction does not say."""
 
 
 class TicketFill(NamedTuple):
@@ -60,16 +61,21 @@ def market_order(book: Any, ticket: Ticket, quantity: Decimal, algorithm: str, p
     instrument = book.cache.instrument(instrument_id)
     terms: dict[str, Any] = {"tags": [f"{TICKET_TAG}{ticket.order_id}"]}
     if algorithm != "MARKET":
+        if algorithm in TIMED:
+            parameters = TIMED_DEFAULTS | parameters
         if ticket.expiry_ns:
             parameters = {**parameters, "deadline_ns": ticket.expiry_ns}
         terms["exec_algorithm_id"] = ExecAlgorithmId(algorithm)
         terms["exec_algorithm_params"] = {k: str(v) for k, v in parameters.items()}
     if ticket.expiry_ns and ticket.limit is not None:
-        expiry = datetime.fromtimestamp(ticket.expiry_ns / 1e9, UTC)
-        terms |= {"time_in_force": TimeInForce.GTD, "expire_time": expiry}
+        terms |= {"time_in_force": TimeInForce.GTD, "expire_time": ticket.expiry_ns}
     side = SIDES[ticket.intent_side]
     size = Quantity.from_str(f"{quantity:.{instrument.size_precision}f}")
     if ticket.limit is None:
+        # Where a market order eats all there is, a venue with depth would keep the rest open for ever; one that knows
+        # the best price alone fills it a tick further.
+        if instrument_id.venue.value in book.deep_venues:
+            terms["time_in_force"] = TimeInForce.IOC
         return book.order_factory.market(instrument_id, side, size, **terms)
     tick = instrument.price_increment.as_decimal()
     # A limit between two ticks: the one that is no worse for its owner.

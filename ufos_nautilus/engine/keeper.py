@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from nautilus_trader.common import DataActor, DataActorConfig
-from nautilus_trader.model import ActorId, InstrumentId, OrderFilled, OrderSide, PositionSide, Venue
+from nautilus_trader.model import ActorId, Currency, InstrumentId, OrderFilled, OrderSide, PositionSide, Venue
 
 from ufos_nautilus.engine.dark import DARK_VENUE
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house import HouseTrade
-from ufos_nautilus.engine.house_book import CROSS_TAG
 from ufos_nautilus.engine.instruments import currency
 from ufos_nautilus.engine.marks import mid_price
 from ufos_nautilus.engine.result import plain
@@ -20,12 +19,21 @@ from ufos_nautilus.ledger.accounts import Asset
 from ufos_nautilus.ledger.contracts import Contract
 from ufos_nautilus.ledger.ledger import Ledger
 from ufos_nautilus.ledger.reconcile import compare_cash, compare_positions, require_reconciled
-from ufos_nautilus.ledger.trades import Leg
+from ufos_nautilus.ledger.trades import Leg, TransferFee
 from ufos_nautilus.market.instruments import InstrumentSpec
 
 HOUSE_BOOK = "HOUSE-1"
 Money = tuple[str, str, Decimal]
 """Venue, currency, amount."""
+NOTHING = Decimal(0)
+
+
+class Place(NamedTuple):
+    """An account that settles results: venue and currency, as text and as the engine's."""
+
+    key: tuple[str, str]
+    venue: Venue
+    money: Currency
 
 
 class LedgerKeeper(Guarded, DataActor):
@@ -60,7 +68,8 @@ class LedgerKeeper(Guarded, DataActor):
         self._cash_venues = cash_venues
         self._capital = dict(capital)
         self._balances: dict[tuple[str, str], Decimal] = {}
-        self._legs: dict[str, tuple[OrderFilled, Leg]] = {}
+        self._places: dict[str, Place | None] = {}
+        self._legs: dict[str, Leg] = {}
         self._waiting: list[HouseTrade] = []
 
     def on_start(self) -> None:
@@ -97,7 +106,7 @@ class LedgerKeeper(Guarded, DataActor):
             return
         leg = self._leg(event)
         if event.instrument_id.venue.value == DARK_VENUE:
-            self._legs[str(event.client_order_id)] = (event, leg)
+            self._legs[str(event.client_order_id)] = leg
             self._post_ready()
             return
         draft = trades.fill(
@@ -161,35 +170,43 @@ class LedgerKeeper(Guarded, DataActor):
     # details
 
     def _leg(self, event: OrderFilled) -> Leg:
-        venue = event.instrument_id.venue.value
-        code, commission, paid_in = str(event.currency), Decimal(0), ""
-        if event.commission is not None:
-            commission, paid_in = event.commission.as_decimal(), str(event.commission.currency)
+        commission, paid_in = event.commission, ""
+        amount = NOTHING
+        if commission is not None:
+            amount, paid_in = commission.as_decimal(), str(commission.currency)
         book = str(event.strategy_id)
-        if venue in self._cash_venues:
-            return Leg(book=book, commission=commission, commission_currency=paid_in)
-        code = self._settlement(event)
-        before = self._balances.get((venue, code), Decimal(0))
-        account: Any = self.cache.account_for_venue(Venue(venue))
-        after = account.balance_total(currency(code)).as_decimal()
-        self._balances[venue, code] = after
-        settled = after - before + (commission if paid_in == code else 0)
-        return Leg(book=book, margined=True, settled=settled, commission=commission, commission_currency=paid_in)
+        place = self._place(event.instrument_id)
+        if place is None:
+            return Leg(book=book, commission=amount, commission_currency=paid_in)
+        account: Any = self.cache.account_for_venue(place.venue)
+        after = account.balance_total(place.money).as_decimal()
+        settled = after - self._balances.get(place.key, NOTHING)
+        self._balances[place.key] = after
+        if paid_in == place.key[1]:
+            settled += amount
+        return Leg(book=book, margined=True, settled=settled, commission=amount, commission_currency=paid_in)
 
-    def _settlement(self, event: OrderFilled) -> str:
-        return self.ledger.state.contract(event.instrument_id.symbol.value).currency.code
+    def _place(self, instrument_id: InstrumentId) -> Place | None:
+        """Return the account an instrument settles in; None where the whole value of a trade is paid."""
+        name = str(instrument_id)
+        if name not in self._places:
+            venue = instrument_id.venue.value
+            code = self.ledger.state.contract(instrument_id.symbol.value).currency.code
+            place = Place((venue, code), Venue(venue), currency(code))
+            self._places[name] = None if venue in self._cash_venues else place
+        return self._places[name]
 
     def _post_ready(self) -> None:
         for trade in list(self._waiting):
             if trade.buy_order in self._legs and trade.sell_order in self._legs:
                 self._waiting.remove(trade)
-                self._post_trade(trade, self._legs.pop(trade.buy_order)[1], self._legs.pop(trade.sell_order)[1])
+                self._post_trade(trade, self._legs.pop(trade.buy_order), self._legs.pop(trade.sell_order))
 
     def _post_trade(self, trade: HouseTrade, buyer: Leg, seller: Leg) -> None:
-        state = self.ledger.state
+        fee = TransferFee(amount=trade.fee, payee=HOUSE_BOOK, payee_venue=DARK_VENUE) if trade.fee else None
         self.ledger.post(
             trades.cross(
-                state,
+                self.ledger.state,
                 buyer,
                 seller,
                 ts_ns=trade.ts_ns,
@@ -197,22 +214,10 @@ class LedgerKeeper(Guarded, DataActor):
                 instrument_id=trade.instrument_id,
                 quantity=trade.quantity,
                 price=trade.price,
+                fee=fee,
                 meta={"route": trade.route},
             )
         )
-        for payer in (trade.buyer, trade.seller) if trade.fee else ():
-            self.ledger.post(
-                recipes.transfer_fee(
-                    state,
-                    ts_ns=trade.ts_ns,
-                    ref=f"{CROSS_TAG}{trade.trade_id}:{payer}",
-                    payer=payer,
-                    payee=HOUSE_BOOK,
-                    instrument_id=trade.instrument_id,
-                    amount=trade.fee,
-                    payee_venue=DARK_VENUE,
-                )
-            )
 
     def _engine_balances(self) -> dict[tuple[str, str], Decimal]:
         out: dict[tuple[str, str], Decimal] = {}

@@ -28,7 +28,7 @@ from ufos_nautilus.run_schemas import SCHEMAS
 TERMINAL = (OrderCanceled, OrderDenied, OrderExpired, OrderRejected)
 PURGE_INTERVAL_NS = 60_000_000_000
 """Closed orders leave the engine's cache at the first sample after this long; they are written down before."""
-PURGE_LATEST_NS = 600_000_000_000
+PURGE_LATEST_NS = 3_600_000_000_000
 """Where samples are rarer than this, closed orders leave on a timer of their own."""
 PURGE_BUFFER_S = 120
 """Closed orders younger than this stay: an event on its way to a purged order would stop the engine."""
@@ -82,6 +82,7 @@ class Recorder(Guarded, DataActor):
         self.subscribe_topic("books.*.orders", self.guard(self.record_order_event))
         self.subscribe_topic("books.*.positions", self.guard(self.record_position_event))
         self.subscribe_topic("books.*.denials", self.guard(self.record_denial))
+        self.subscribe_topic("alerts.*", self.guard(self.tables["alerts"].append))
         self.clock.set_timer_ns("sample", self._interval_ns, callback=self.guard(self._on_sample))
         # A timer costs about a microsecond each time, on minute bars as much as the bar: purging goes with sampling.
         self._purged_ns = self.clock.timestamp_ns()

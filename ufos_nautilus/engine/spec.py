@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
-from ufos_nautilus.limits import ALGORITHMS_MAX, BOOKS_PER_RUN_MAX, CHUNK_ROWS_DEFAULT
+from ufos_nautilus.limits import ACTORS_PER_RUN_MAX, ALGORITHMS_MAX, BOOKS_PER_RUN_MAX, CHUNK_ROWS_DEFAULT
+from ufos_nautilus.risk.rules import RiskRules
+from ufos_nautilus.risk.rules_file import load_rules
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,64}$")]
 BookId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*-[A-Z0-9-]{1,32}$")]
@@ -22,6 +33,10 @@ def _amount(text: str) -> str:
     if not re.fullmatch(r"[0-9][0-9_]*(\.[0-9]+)?", number) or not re.fullmatch(r"[A-Z0-9]{2,12}", code):
         raise ValueError(f"{text!r} is no amount with a currency; write it like '1_000_000 USDT'")
     return text.replace("_", "")
+
+
+def _limits(value: Any) -> Any:
+    return load_rules(Path(value)) if isinstance(value, str) else value
 
 
 Amount = Annotated[str, AfterValidator(_amount)]
@@ -37,8 +52,8 @@ class SpecModel(BaseModel):
 class SyntheticSpec(SpecModel):
     """A generated market instead of a recorded one."""
 
-    kind: Literal["single", "universe"] = "single"
-    """One instrument with an L2 book, or a small correlated equity universe with NBBO quotes."""
+    kind: Literal["single", "pair", "universe"] = "single"
+    """One instrument with an L2 book, two of which one leads, or a small correlated equity universe (NBBO)."""
     seed: int = Field(default=1, ge=0, lt=2**63)
     """Seed of the market alone; the run's own seed drives fill models."""
     params: dict[str, Any] = Field(default_factory=dict)
@@ -167,6 +182,17 @@ class BookSpec(SpecModel):
     """Parameters of the class; validated by its own config model."""
 
 
+class ActorSpec(SpecModel):
+    """A component that watches the market and publishes what it sees, without orders of its own."""
+
+    id: BookId
+    """Upper-case name with a dash, for example LEAD-LAG."""
+    class_path: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """Where the class lives, for example ufos_strategies.actors.lead_lag:LeadLag."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the class; validated by its own config model."""
+
+
 class RiskSpec(SpecModel):
     """The engine's own order checks."""
 
@@ -236,6 +262,8 @@ class RunSpec(SpecModel):
     """Venues, one for each venue name in the instrument ids."""
     books: list[BookSpec] = Field(default_factory=list, max_length=BOOKS_PER_RUN_MAX)
     """Books that trade."""
+    actors: list[ActorSpec] = Field(default_factory=list, max_length=ACTORS_PER_RUN_MAX)
+    """Components that watch the market; they hear of an event before the books do."""
     crossing: CrossingSpec | None = None
     """Present where tickets cross inside the house."""
     algorithms: list[ClassPath] = Field(default_factory=lambda: list(DEFAULT_ALGORITHMS), max_length=ALGORITHMS_MAX)
@@ -244,6 +272,8 @@ class RunSpec(SpecModel):
     """The double-entry ledger."""
     risk: RiskSpec = RiskSpec()
     """The engine's own order checks."""
+    limits: Annotated[RiskRules | None, BeforeValidator(_limits)] = None
+    """Limits in front of every order, in place or as the path of a limits file; without them every order passes."""
     recording: RecordingSpec = RecordingSpec()
     """What the run keeps."""
     chunk_rows: int = Field(default=CHUNK_ROWS_DEFAULT, ge=100, le=5_000_000)
@@ -251,7 +281,9 @@ class RunSpec(SpecModel):
 
     @model_validator(mode="after")
     def _unique_names(self) -> RunSpec:
-        for what, names in (("book", [b.id for b in self.books]), ("venue", [v.name for v in self.venues])):
+        groups = {"book": self.books, "actor": self.actors}
+        named = {what: [part.id for part in parts] for what, parts in groups.items()}
+        for what, names in (named | {"venue": [v.name for v in self.venues]}).items():
             twice = sorted({n for n in names if names.count(n) > 1})
             if twice:
                 raise ValueError(f"{what} {twice[0]!r} is there twice")

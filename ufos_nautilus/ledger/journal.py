@@ -187,7 +187,7 @@ def posting_problem(kind: str, postings: Sequence[Posting]) -> str:
     return f"does not balance: {off}" if off else ""
 
 
-def seal(head: Head, drafts: Iterable[Draft]) -> tuple[list[Entry], Head]:
+def seal(head: Head, drafts: Iterable[Draft], *, checked: bool = False) -> tuple[list[Entry], Head]:
     """Give drafts their place in the chain.
 
     Parameters
@@ -196,6 +196,8 @@ def seal(head: Head, drafts: Iterable[Draft]) -> tuple[list[Entry], Head]:
         Where the chain ends now.
     drafts : iterable of Draft
         In order; each is checked.
+    checked : bool
+        `check_draft` has seen each of them already.
 
     Returns
     -------
@@ -206,7 +208,8 @@ def seal(head: Head, drafts: Iterable[Draft]) -> tuple[list[Entry], Head]:
     seq, prev, count = head
     entries: list[Entry] = []
     for draft in drafts:
-        check_draft(draft)
+        if not checked:
+            check_draft(draft)
         seq += 1
         meta_json = canonical_meta(draft.meta)
         digest = entry_hash(prev, seq, draft.ts_ns, draft.kind, draft.ref, draft.reverses, meta_json, draft.postings)

@@ -21,8 +21,8 @@ class Journal(Protocol):
         """Return where the chain ends."""
         ...
 
-    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
-        """Seal and keep drafts, all or none; when it returns, they are kept."""
+    def append(self, drafts: Sequence[Draft], *, checked: bool = False) -> list[Entry]:
+        """Seal and keep drafts, all or none; when it returns, they are kept. `checked`: `check_draft` saw each."""
         ...
 
     def entry(self, seq: int) -> Entry:
@@ -39,7 +39,7 @@ class MemoryJournal:
         self._refs: set[tuple[str, str]] = set()
         self._reversed: set[int] = set()
 
-    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+    def append(self, drafts: Sequence[Draft], *, checked: bool = False) -> list[Entry]:
         """Seal and keep drafts, all or none.
 
         Raises
@@ -48,7 +48,7 @@ class MemoryJournal:
             If one cannot be booked; then none is.
 
         """
-        entries, head = seal(self.head, drafts)
+        entries, head = seal(self.head, drafts, checked=checked)
         refs = Counter((e.kind, e.ref) for e in entries if e.ref)
         reversed_now = Counter(e.reverses for e in entries if e.reverses is not None)
         known = {e.seq: e for e in entries}
@@ -147,7 +147,7 @@ class Ledger:
         if not self._waiting:
             return []
         try:
-            entries = self.journal.append(self._waiting)
+            entries = self.journal.append(self._waiting, checked=True)
         except BaseException:
             self._failed = True
             raise

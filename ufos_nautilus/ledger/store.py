@@ -122,13 +122,15 @@ class LedgerStore:
         """Return where the chain ends; keep it elsewhere to notice a tail that was cut off."""
         return self._head
 
-    def append(self, drafts: Sequence[Draft]) -> list[Entry]:
+    def append(self, drafts: Sequence[Draft], *, checked: bool = False) -> list[Entry]:
         """Write drafts as one batch, all or none; when this returns they are durable.
 
         Parameters
         ----------
         drafts : sequence of Draft
             In order, made from the balances at `head`.
+        checked : bool
+            `check_draft` has seen each of them already.
 
         Raises
         ------
@@ -144,7 +146,7 @@ class LedgerStore:
             raise LimitExceededError(f"a batch of {len(drafts)}", expected=f"at most {LEDGER_BATCH_ENTRIES_MAX}")
         if not drafts:
             return []
-        entries, after = seal(self._head, drafts)
+        entries, after = seal(self._head, drafts, checked=checked)
         self._check_reversals(entries)
         assets, accounts = self._fresh(entries)
         self._ids.update((account, number) for number, account in accounts)

@@ -30,17 +30,38 @@ from ufos_nautilus.ledger.accounts import (
     MARKET,
     POSITION,
     REALISED,
+    TRANSFER_FEE,
     VENUE_DIFFERENCE,
     Account,
     root_and_venue,
 )
 from ufos_nautilus.ledger.contracts import Contract
-from ufos_nautilus.ledger.journal import Draft, Posting
+from ufos_nautilus.ledger.journal import Draft, Posting, add_pair
 from ufos_nautilus.ledger.money import from_units
 from ufos_nautilus.ledger.state import LedgerState, Placed
 
 FLOAT_NOISE_BITS = 48
 """A venue that reckons in double precision is off by less than 2 ** -48 of the amounts it handles, per trade."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferFee:
+    """What each side of a cross pays another book instead of the spread.
+
+    Parameters
+    ----------
+    amount : Decimal
+        Paid by the buyer and by the seller each, in the settlement currency; positive.
+    payee : str
+        The book that receives it; neither of the two.
+    payee_venue : str
+        Where the payee holds it; by default the house's own till.
+
+    """
+
+    amount: Decimal
+    payee: str
+    payee_venue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,11 +151,13 @@ def cross(
     instrument_id: str,
     quantity: Decimal,
     price: Decimal,
+    fee: TransferFee | None = None,
     meta: Mapping[str, str | int] | None = None,
 ) -> Draft:
     """Return the one entry of a cross between two books: both legs or neither.
 
-    Units go from the seller to the buyer; nothing reaches the market. Parameters as in `fill`.
+    Units go from the seller to the buyer; nothing reaches the market. Parameters as in `fill`; `fee` is paid at the
+    instrument's venue by both sides, in the same entry.
 
     Raises
     ------
@@ -151,6 +174,8 @@ def cross(
     traded = _traded(state, contract, quantity, "BUY")
     postings = _leg_postings(state, contract, venue, buyer, traded, price)
     postings += _leg_postings(state, contract, venue, seller, -traded, price)
+    if fee is not None:
+        _pay_fee(state, contract, venue, (buyer.book, seller.book), fee, postings)
     about = {
         "instrument_id": instrument_id,
         "price": format(price, "f"),
@@ -158,6 +183,25 @@ def cross(
         "seller": seller.book,
     }
     return Draft("cross", ts_ns, ref, tuple(postings), {**(meta or {}), **about})
+
+
+def _pay_fee(
+    state: LedgerState,
+    contract: Contract,
+    venue: str,
+    payers: tuple[str, str],
+    fee: TransferFee,
+    postings: list[Posting],
+) -> None:
+    if fee.payee in payers:
+        raise DataError(f"{fee.payee} would pay a transfer fee to itself", expected="a third book")
+    item, currency = contract.item, contract.currency.code
+    units = state.positive(fee.amount, currency, "transfer fee")
+    for payer in payers:
+        owed, cash = Account(payer, currency, TRANSFER_FEE, "", item), Account(payer, currency, CASH, venue)
+        add_pair(postings, owed, cash, units)
+    till = Account(fee.payee, currency, CASH, fee.payee_venue)
+    add_pair(postings, till, Account(fee.payee, currency, TRANSFER_FEE, "", item), 2 * units)
 
 
 def _traded(state: LedgerState, contract: Contract, quantity: Decimal, side: str) -> int:

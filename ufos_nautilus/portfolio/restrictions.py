@@ -82,7 +82,9 @@ class Restrictions:
             "sub_industries": {s.sub_industry.casefold() for s in securities.values()},
             "tags": {t.casefold() for s in securities.values() for t in s.tags},
         }
-        return [f"{kind}: {t}" for kind in KINDS for t in sorted(getattr(self, kind)) if t.casefold() not in known[kind]]
+        return [
+            f"{kind}: {t}" for kind in KINDS for t in sorted(getattr(self, kind)) if t.casefold() not in known[kind]
+        ]
 
     def to_dict(self) -> dict[str, list[str]]:
         """Return plain data, sorted, without empty kinds."""

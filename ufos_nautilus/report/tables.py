@@ -28,7 +28,8 @@ class RunTables:
         result.json and spec.json as stored; the spec is empty where none was stored.
     instruments : dict of str to InstrumentSpec
         The instruments named by the result's optional key ``instruments``.
-    orders, fills, positions, equity, inventory, quotes, denials, markouts, estimates, alerts : polars.DataFrame
+    orders, fills, positions, equity, inventory, quotes, denials, tickets, markouts, estimates, alerts :
+        polars.DataFrame
         Columns as in `SCHEMAS`, in order of time; empty where the run has no such table.
 
     """
@@ -44,6 +45,7 @@ class RunTables:
     inventory: pl.DataFrame
     quotes: pl.DataFrame
     denials: pl.DataFrame
+    tickets: pl.DataFrame
     markouts: pl.DataFrame
     estimates: pl.DataFrame
     alerts: pl.DataFrame

@@ -19,6 +19,8 @@ ORDERS_MIN = 30
 SAMPLE_S = 1.0
 """Seconds between the prices whose moves make the volatility; shorter ones measure the bounce of the touch."""
 MOVES_MIN = 20
+IMPACT_S = 1.0
+"""Time after a market order at which its impact is read."""
 K_RANGE = (1e-6, 30.0)
 """Values of k, per tick, among which the estimate is sought."""
 K_STEPS = 60
@@ -53,6 +55,8 @@ class MarketEstimates:
         Mean spread, weighted by time.
     order_quantity, touch_quantity : float
         Median size of a market order; mean size at the touch.
+    impact : Estimate
+        Mean move of the mid in the direction of a market order within `IMPACT_S`, ticks: what a maker loses per fill.
 
     """
 
@@ -65,6 +69,7 @@ class MarketEstimates:
     spread_ticks: float
     order_quantity: float
     touch_quantity: float
+    impact: Estimate
 
 
 def market_orders(trades: pl.DataFrame) -> pl.DataFrame:
@@ -178,7 +183,7 @@ def estimate_market(quotes: pl.DataFrame, trades: pl.DataFrame, tick: float) -> 
     """
     rows = touches(quotes, tick)
     orders = market_orders(trades).with_columns((pl.col("price") / tick).alias("price"))
-    before = rows.select("ts", "bid", "ask", "fair").with_columns(pl.col("ts") + 1)  # the touch strictly before the order
+    before = rows.select("ts", "bid", "ask", "fair").with_columns(pl.col("ts") + 1)  # strictly before the order
     met = orders.sort("ts").join_asof(before, on="ts").drop_nulls()
     if met.height < ORDERS_MIN:
         raise DataError(
@@ -209,6 +214,7 @@ def estimate_market(quotes: pl.DataFrame, trades: pl.DataFrame, tick: float) -> 
         spread_ticks=average(pl.col("ask") - pl.col("bid")),
         order_quantity=float(quantity),
         touch_quantity=average((pl.col("bid_size") + pl.col("ask_size")) / 2),
+        impact=_impact(met, rows),
     )
 
 
@@ -244,6 +250,19 @@ def _intensity(orders: int, mean_n: float, mean_d: float, exposure: pl.DataFrame
     k_error = 1.0 / math.sqrt(orders * (max(variance, 0.0) + ratio / (1.0 - ratio) ** 2))
     A = orders / total * math.exp(k * nearest)
     return Estimate(A, A * math.sqrt(1.0 / orders + (mean * k_error) ** 2)), Estimate(k, k_error)
+
+
+def _impact(met: pl.DataFrame, rows: pl.DataFrame) -> Estimate:
+    """Return the mean move of the mid from just before a market order, in its direction."""
+    mids = rows.select("ts", ((pl.col("bid") + pl.col("ask")) / 2).alias("later"))
+    sign = pl.when(pl.col("side") == "BUY").then(1.0).otherwise(-1.0)
+    move = sign * (pl.col("later") - (pl.col("bid") + pl.col("ask")) / 2)
+    ends = met.with_columns(pl.col("ts") + round(IMPACT_S * 1e9)).filter(pl.col("ts") <= rows["ts"].max())
+    moves = ends.sort("ts").join_asof(mids, on="ts").select(move.alias("move"))["move"]
+    mean, deviation = moves.mean(), moves.std()
+    if not isinstance(mean, float) or not isinstance(deviation, float):
+        return Estimate(0.0, math.inf)
+    return Estimate(mean, deviation / math.sqrt(len(moves)))
 
 
 def gamma_for_skew(k: float, A: float, sigma: float, bound_lots: int, share: float = 1.0) -> float:

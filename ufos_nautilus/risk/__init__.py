@@ -1,1 +1,1 @@
-"""Risk: limits, checks in front of every order, restrictions, measures, stress, and what happens when a limit breaks."""
+"""Risk: limits, the check in front of every order, restrictions, measures, stress, and what a broken limit sets off."""

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from ufos_nautilus.risk.compiled import PPM, LevelRules, Limits, SlotRules
 from ufos_nautilus.risk.fixed import SCALE, text
 from ufos_nautilus.risk.state import ACTIVE, HALTED, STATES, Firm, Level, Slot
+from ufos_nautilus.risk.windows import RateWindow
 
 
 class OrderView(NamedTuple):
@@ -86,6 +87,7 @@ CODES: Final = {
     "FAT_FINGER": "the price is too far from the last",
     "ORDER_RATE": "too many orders in a second",
     "MODIFY_RATE": "too many modifications in a second",
+    "SLICE": "slices would trade more than the order that was let pass",
 }
 """Code -> what it means, in the order of the check."""
 
@@ -97,10 +99,15 @@ class Case(NamedTuple):
     slot: Slot
     rules: SlotRules
     reduces: bool
+    """It can only bring the position nearer to zero."""
+    adds: bool
+    """It could make a worst case worse; a modification of the price alone does neither."""
+    extra: int
+    """Units that are not counted as open yet."""
     value: int
-    """Its value at the valuation price, absolute."""
+    """Their value at the valuation price, absolute."""
     gross: int
-    """How much it would add to gross positions."""
+    """How much they would add to gross positions."""
 
 
 def check(order: OrderView, firm: Firm, limits: Limits) -> tuple[Violation, ...]:
@@ -122,40 +129,42 @@ def check(order: OrderView, firm: Firm, limits: Limits) -> tuple[Violation, ...]
         known = "a known book" if code == "UNKNOWN_BOOK" else "a known instrument with a rate"
         name = order.book if code == "UNKNOWN_BOOK" else order.instrument
         return (*_standing(order, firm, None), Violation(code, order.book, order.instrument, known, name))
-    return check_slot(order, slot, limits.slot(order.book, slot.book.kind.name[5:], slot.instrument.id))
+    return check_slot(order, slot, limits.slot(order.book, slot.book.kind, slot.instrument.id))
 
 
 def check_slot(order: OrderView, slot: Slot, rules: SlotRules) -> tuple[Violation, ...]:
     """Check an order whose slot and rules are at hand; the fast path of `check`."""
-    reduces = slot.only_reduces(order.sign, order.quantity, order.replaced, flagged=order.flagged)
-    case = make_case(order, slot, rules, reduces=reduces)
+    case = make_case(order, slot, rules)
     found: list[Violation] = []
     if slot.firm.state != ACTIVE or slot.book.state != ACTIVE or slot.firm.stale:
         found += _standing(order, slot.firm, case)
-    _universe(case, found)
-    if not reduces:
+    if order.problem or not rules.in_universe:
+        _universe(case, found)
+    if case.adds:
         _capital(case, found)
     if rules.restriction is not None:
         _restriction(case, found)
-    if not reduces:
+    if case.adds:
         _position(case, found)
         _net(case, found)
     _size_and_price(case, found)
+    _rate(case, found)
     return tuple(found)
 
 
-def make_case(order: OrderView, slot: Slot, rules: SlotRules, *, reduces: bool) -> Case:
+def make_case(order: OrderView, slot: Slot, rules: SlotRules) -> Case:
     """Work out what an order would add."""
-    instrument = slot.instrument
-    if reduces:
-        return Case(order, slot, rules, True, 0, 0)
-    price = instrument.valued
     extra = order.quantity - order.replaced
+    reduces = slot.only_reduces(order.sign, order.quantity, order.replaced, flagged=order.flagged)
+    if reduces or extra <= 0:
+        return Case(order, slot, rules, reduces, False, extra, 0, 0)
+    instrument = slot.instrument
+    price = instrument.valued
     if order.sign > 0:
         worst = max(abs(instrument.value(slot.position + slot.buys + extra, price)), abs(slot.net_low))
     else:
         worst = max(abs(instrument.value(slot.position - slot.sells - extra, price)), abs(slot.net_high))
-    return Case(order, slot, rules, False, abs(instrument.value(extra, price)), worst - slot.gross)
+    return Case(order, slot, rules, False, True, extra, abs(instrument.value(extra, price)), worst - slot.gross)
 
 
 def _add(case: Case, found: list[Violation], code: str, limit: str, value: str) -> None:
@@ -184,9 +193,10 @@ def _universe(case: Case, found: list[Violation]) -> None:
 
 def _capital(case: Case, found: list[Violation]) -> None:
     order, slot, rules = case.order, case.slot, case.rules
-    account = slot.firm.accounts.get(order.venue or slot.instrument.venue.name[6:])
+    venue = order.venue or slot.instrument.venue
+    account = slot.firm.accounts.get(venue)
     if account is None:
-        _add(case, found, "NO_ACCOUNT", "a readable account", f"none at {order.venue or slot.instrument.venue.name}")
+        _add(case, found, "NO_ACCOUNT", "a readable account", f"none at {venue}")
     else:
         age = order.ts_ns - account.seen_ns
         if age > rules.account_age_ns:
@@ -194,11 +204,10 @@ def _capital(case: Case, found: list[Violation]) -> None:
         if not order.internal and account.cash:
             _cash(case, found, account.funds.get(slot.instrument.currency))
         elif not order.internal and rules.margin_use_ppm is not None:
-            _margin(case, found, sum(account.funds.values()), account.leverage)
+            _margin(case, found, account.money * rules.margin_use_ppm)
     if rules.leverage_ppm is not None:
-        gross = slot.book.gross + case.gross
-        _share(case, found, "LEVERAGE", gross, rules.leverage_ppm)
-    for level, limits in ((slot.firm, rules.firm), (slot.book.kind, rules.kind), (slot.book, rules.book)):
+        _share(case, found, "LEVERAGE", slot.book.gross + case.gross, rules.leverage_ppm)
+    for level, limits in ((slot.firm, rules.firm), (slot.book.kind_level, rules.kind), (slot.book, rules.book)):
         if limits.daily_loss is not None or limits.drawdown_ppm is not None:
             _losses(case, found, level, limits)
 
@@ -208,18 +217,17 @@ def _cash(case: Case, found: list[Violation], funds: int | None) -> None:
     if funds is None:
         _add(case, found, "CASH", f"a balance in {instrument.currency}", "none")
     elif case.order.sign > 0:
-        venue = instrument.venue
-        open_buys = venue.net_high - venue.net + case.value
+        purse = instrument.purse
+        open_buys = purse.net_high - purse.net + case.value
         if open_buys > funds:
             _add(case, found, "CASH", text(funds), text(open_buys))
 
 
-def _margin(case: Case, found: list[Violation], funds: int, leverage: int) -> None:
-    # Gross over leverage against the balance, multiplied out so that nothing is rounded.
-    gross = case.slot.instrument.venue.gross + case.gross
-    if case.gross > 0 and gross * SCALE * PPM > funds * leverage * (case.rules.margin_use_ppm or 0):
-        allowed = funds * leverage * (case.rules.margin_use_ppm or 0) // (SCALE * PPM)
-        _add(case, found, "MARGIN", text(allowed), text(gross))
+def _margin(case: Case, found: list[Violation], room: int) -> None:
+    # Gross over leverage against a share of the balance, multiplied out so that nothing is rounded.
+    gross = sum(purse.gross for purse in case.slot.firm.venues[case.slot.instrument.venue].values()) + case.gross
+    if case.gross > 0 and gross * SCALE * PPM > room:
+        _add(case, found, "MARGIN", text(room // (SCALE * PPM)), text(gross))
 
 
 def _share(case: Case, found: list[Violation], code: str, value: int, share_ppm: int) -> None:
@@ -260,31 +268,29 @@ def _position(case: Case, found: list[Violation]) -> None:
         age = (order.ts_ns - instrument.price_ns) // 10**6
         _add(case, found, "STALE_PRICE", f"{rules.price_age_ns // 10**6} ms", f"{age} ms")
     if rules.position is not None:
-        extra = order.quantity - order.replaced
-        worst = slot.position + slot.buys + extra if order.sign > 0 else slot.sells + extra - slot.position
-        if worst > rules.position:
-            _add(case, found, "POSITION", text(rules.position), text(worst))
+        worst = slot.position + slot.buys if order.sign > 0 else slot.sells - slot.position
+        if worst + case.extra > rules.position:
+            _add(case, found, "POSITION", text(rules.position), text(worst + case.extra))
     if case.gross <= 0:
         return
     if rules.concentration_ppm is not None:
         _share(case, found, "CONCENTRATION", slot.gross + case.gross, rules.concentration_ppm)
-    for level, limits in ((slot.book, rules.book), (slot.book.kind, rules.kind), (slot.firm, rules.firm)):
+    for level, limits in ((slot.book, rules.book), (slot.book.kind_level, rules.kind), (slot.firm, rules.firm)):
         if limits.gross is not None and level.gross + case.gross > limits.gross:
             _add(case, found, "GROSS_NOTIONAL", f"{text(limits.gross)} ({limits.name})", text(level.gross + case.gross))
 
 
 def _net(case: Case, found: list[Violation]) -> None:
     order, slot, rules = case.order, case.slot, case.rules
-    sign, value = order.sign, case.value if order.quantity > order.replaced else 0
-    for level, limits in ((slot.book, rules.book), (slot.book.kind, rules.kind), (slot.firm, rules.firm)):
+    buys = order.sign > 0
+    for level, limits in ((slot.book, rules.book), (slot.book.kind_level, rules.kind), (slot.firm, rules.firm)):
         if limits.net is None or (order.internal and level is slot.firm):
             continue
-        worst = level.net_high + value if sign > 0 else value - level.net_low
+        worst = (level.net_high if buys else -level.net_low) + case.value
         if worst > limits.net:
             _add(case, found, "NET_NOTIONAL", f"{text(limits.net)} ({limits.name})", text(worst))
     if rules.net_position is not None and not order.internal:
-        extra = order.quantity - order.replaced
-        worst = slot.instrument.high + extra if sign > 0 else extra - slot.instrument.low
+        worst = (slot.instrument.high if buys else -slot.instrument.low) + case.extra
         if worst > rules.net_position:
             _add(case, found, "NET_POSITION", text(rules.net_position), text(worst))
 
@@ -300,8 +306,31 @@ def _size_and_price(case: Case, found: list[Violation]) -> None:
             _add(case, found, "ORDER_NOTIONAL", text(rules.order_notional), text(worst))
     if price is not None and rules.fat_finger_ppm is not None:
         if not last:
-            if case.reduces:
+            if not case.adds:
                 _add(case, found, "NO_PRICE", "a price of the instrument", "none yet")
         elif abs(price - last) * PPM > last * rules.fat_finger_ppm:
-            away = abs(price - last) * 100 * SCALE // last
-            _add(case, found, "FAT_FINGER", f"{rules.fat_finger_ppm / 10_000:g} % of {text(last)}", f"{text(away)} %")
+            away = abs(price - last) * 100 / last
+            _add(case, found, "FAT_FINGER", f"{rules.fat_finger_ppm / 10_000:g} % of {text(last)}", f"{away:.4f} %")
+
+
+def _rate(case: Case, found: list[Violation]) -> None:
+    slot, rules, now = case.slot, case.rules, case.order.ts_ns
+    for level, limits in ((slot.firm, rules.firm), (slot.book.kind_level, rules.kind), (slot.book, rules.book)):
+        if case.order.modifies:
+            window, size, code = level.modifies, limits.modifies_per_s, "MODIFY_RATE"
+        else:
+            window, size, code = level.orders, limits.orders_per_s, "ORDER_RATE"
+        if size is not None and window is not None and window.full(now):
+            _add(case, found, code, f"{size} a second ({limits.name})", "one more")
+
+
+def count(order: OrderView, slot: Slot, rules: SlotRules) -> None:
+    """Count an order that is let pass towards the rates of every level."""
+    for level, limits in ((slot.firm, rules.firm), (slot.book.kind_level, rules.kind), (slot.book, rules.book)):
+        if order.modifies:
+            if limits.modifies_per_s is not None:
+                level.modifies = RateWindow.of(level.modifies, limits.modifies_per_s)
+                level.modifies.add(order.ts_ns)
+        elif limits.orders_per_s is not None:
+            level.orders = RateWindow.of(level.orders, limits.orders_per_s)
+            level.orders.add(order.ts_ns)

@@ -37,5 +37,6 @@ def from_fixed(value: int) -> Decimal:
 
 def text(value: int) -> str:
     """Return plain digits without trailing zeros, for messages and records."""
-    plain = f"{from_fixed(value):f}"
-    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+    whole, rest = divmod(-value if value < 0 else value, SCALE)
+    digits = f"{whole}.{rest:016d}".rstrip("0") if rest else str(whole)
+    return f"-{digits}" if value < 0 else digits

@@ -3,11 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from ufos_nautilus.limits import RISK_RULES_MAX
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Names = Annotated[
+    tuple[Name, ...], Field(max_length=RISK_RULES_MAX), AfterValidator(lambda names: tuple(sorted(set(names))))
+]
+"""A set, kept sorted so that the same wishes give the same bytes."""
 
 
 class Restriction(BaseModel):
@@ -19,11 +23,11 @@ class Restriction(BaseModel):
     """Unique in a file."""
     book: Name
     """Book it binds, or "*" for every book."""
-    names: frozenset[Name] = Field(default=frozenset(), max_length=RISK_RULES_MAX)
+    names: Names = ()
     """Root symbols, for example "PM" for PM.XNYS and every other venue."""
-    sub_industries: frozenset[Name] = Field(default=frozenset(), max_length=RISK_RULES_MAX)
+    sub_industries: Names = ()
     """For example "Tobacco"."""
-    tags: frozenset[Name] = Field(default=frozenset(), max_length=RISK_RULES_MAX)
+    tags: Names = ()
     """For example "weapons"."""
     allows: Literal["reducing", "nothing"] = "reducing"
     """Whether what is held may still be sold."""

@@ -70,7 +70,7 @@ class LevelLimits(OrderLimits):
     """Limits of the firm, of a kind of book, or of one book, each measured over all that belongs to it."""
 
     universe: list[Pattern] | None = None
-    """Instrument ids that may be bought or sold short, or "*.VENUE"; every level that has a list must name the instrument."""
+    """Instrument ids that may be bought or sold short, or "*.VENUE"; every level's list must name the instrument."""
     max_gross_notional: Amount | None = None
     """Sum of absolute positions at market, open orders counted as filled."""
     max_net_notional: Amount | None = None

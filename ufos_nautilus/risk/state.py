@@ -10,9 +10,12 @@ from typing import Final
 
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.risk.fixed import SCALE
+from ufos_nautilus.risk.windows import RateWindow
 
 REVALUE_PARTS: Final = 1000
 """A price that moved by one part in so many revalues positions."""
+JUMP: Final = 1 << 160
+"""How far `Firm.moved` goes where no room that was measured before can be trusted; more than all money."""
 ACTIVE: Final = 0
 REDUCING: Final = 1
 HALTED: Final = 2
@@ -20,7 +23,7 @@ STATES: Final = ("active", "reducing", "halted")
 
 
 class Level:
-    """Sums over the firm, a kind of book, a book or a venue.
+    """Sums over the firm, a kind of book, a book, or all of one currency at a venue.
 
     Attributes
     ----------
@@ -34,13 +37,20 @@ class Level:
         What limits in percent are measured by; None where nobody said.
     day_start, peak : int
         Profit at midnight UTC, and the highest so far.
+    orders, modifies : RateWindow or None
+        When the last ones were let pass; None until one was.
 
     """
 
-    __slots__ = ("capital", "cash", "day_start", "gross", "name", "net", "net_high", "net_low", "peak", "worth")
+    __slots__ = (
+        "capital", "cash", "day_start", "gross", "modifies", "name", "net", "net_high", "net_low", "orders", "peak",
+        "worth",
+    )  # fmt: skip
 
     def __init__(self, name: str, capital: int | None = None) -> None:
         self.name, self.capital = name, capital
+        self.orders: RateWindow | None = None
+        self.modifies: RateWindow | None = None
         self.gross = self.net = self.net_high = self.net_low = 0
         self.cash = self.worth = self.day_start = self.peak = 0
 
@@ -63,12 +73,28 @@ class Level:
 
 
 class Account:
-    """What is known of a venue's account: kind, funds per currency in the limits' currency, leverage, when it was read."""
+    """What is known of a venue's account.
 
-    __slots__ = ("cash", "funds", "leverage", "seen_ns")
+    Attributes
+    ----------
+    cash : bool
+        A cash account pays in full; a margin account finances.
+    funds : dict
+        Currency -> balance, in the limits' currency.
+    leverage : int
+        Multiple of the balance that may be held.
+    seen_ns : int
+        When it was read.
+    money : int
+        All funds times leverage, in 10^-32.
+
+    """
+
+    __slots__ = ("cash", "funds", "leverage", "money", "seen_ns")
 
     def __init__(self, *, cash: bool, funds: dict[str, int], leverage: int, seen_ns: int) -> None:
         self.cash, self.funds, self.leverage, self.seen_ns = cash, funds, leverage, seen_ns
+        self.money = sum(funds.values()) * leverage
 
 
 class Instrument:
@@ -80,20 +106,24 @@ class Instrument:
         Last price and when it was made.
     valued : int
         Price of the last valuation; 0 before the first.
+    num, den : int
+        ``quantity x price x num / den`` (inverse: ``quantity x num / den``) is money of the limits' currency.
     high, low : int
         Units of all books with every open buy, and with every open sell, filled.
+    purse : Level
+        Sums over all that settles in the same currency at the same venue.
 
     """
 
     __slots__ = (
-        "_den", "_num", "_settle_den", "_settle_num", "currency", "high", "id", "inverse", "low", "price", "price_ns",
-        "slots", "valued", "venue",
+        "_settle_den", "_settle_num", "currency", "den", "high", "id", "inverse", "low", "num", "price", "price_ns",
+        "purse", "slots", "valued", "venue",
     )  # fmt: skip
 
     def __init__(
         self,
         id: str,
-        venue: Level,
+        purse: Level,
         *,
         multiplier: int = SCALE,
         rate: int = SCALE,
@@ -101,9 +131,10 @@ class Instrument:
         inverse: bool = False,
         currency: str = "",
     ) -> None:
-        self.id, self.venue, self.inverse, self.currency = id, venue, inverse, currency
+        self.id, self.purse, self.inverse, self.currency = id, purse, inverse, currency
+        self.venue = id.rpartition(".")[2]
         scale = SCALE**2 if inverse else SCALE**3
-        self._num, self._den = Fraction(multiplier * rate, scale).as_integer_ratio()
+        self.num, self.den = Fraction(multiplier * rate, scale).as_integer_ratio()
         self._settle_num, self._settle_den = Fraction(multiplier * settle_rate, SCALE).as_integer_ratio()
         self.price: int | None = None
         self.price_ns = self.valued = self.high = self.low = 0
@@ -112,25 +143,35 @@ class Instrument:
     def value(self, quantity: int, price: int) -> int:
         """Return the value of a signed quantity at a price."""
         if self.inverse:
-            return quantity * self._num // self._den
-        return quantity * price * self._num // self._den
+            return quantity * self.num // self.den
+        return quantity * price * self.num // self.den
 
     def worth(self, quantity: int, price: int) -> int:
         """Return what a signed quantity counts for in profits; an inverse contract is paid in its base currency."""
         if not self.inverse:
-            return quantity * price * self._num // self._den
+            return quantity * price * self.num // self.den
         return -(quantity * self._settle_num // (self._settle_den * price)) if price else 0
 
 
 class Book(Level):
     """One book's sums and standing."""
 
-    __slots__ = ("id", "kind", "state")
+    __slots__ = ("_firm", "_state", "id", "kind", "kind_level")
 
-    def __init__(self, id: str, kind: Level, capital: int | None) -> None:
+    def __init__(self, id: str, kind: str, kind_level: Level, firm: "Firm", capital: int | None) -> None:
         super().__init__(f"book {id}", capital)
-        self.id, self.kind = id, kind
-        self.state = ACTIVE
+        self.id, self.kind, self.kind_level, self._firm = id, kind, kind_level, firm
+        self._state = ACTIVE
+
+    @property
+    def state(self) -> int:
+        """Return `ACTIVE`, `REDUCING` or `HALTED`."""
+        return self._state
+
+    @state.setter
+    def state(self, state: int) -> None:
+        self._state = state
+        self._firm.moved += JUMP
 
 
 class Firm(Level):
@@ -138,29 +179,77 @@ class Firm(Level):
 
     Attributes
     ----------
-    state : int
-        `ACTIVE`, `REDUCING` or `HALTED`.
-    stale : str
-        Why nothing here can be trusted, or empty.
+    moved : int
+        Grows with every event by at least as much as any sum of any level, or any account's room, moves.
+    shaken : int
+        The same for profits.
 
     """
 
-    __slots__ = ("accounts", "books", "instruments", "kinds", "slots", "stale", "state", "venues")
+    __slots__ = (
+        "_stale", "_state", "accounts", "books", "instruments", "kinds", "moved", "shaken", "slots", "venues",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         super().__init__("firm")
-        self.state, self.stale = ACTIVE, ""
+        self._state, self._stale = ACTIVE, ""
+        self.moved = self.shaken = 0
         self.accounts: dict[str, Account] = {}
         self.books: dict[str, Book] = {}
         self.kinds: dict[str, Level] = {}
-        self.venues: dict[str, Level] = {}
+        self.venues: dict[str, dict[str, Level]] = {}
         self.instruments: dict[str, Instrument] = {}
         self.slots: dict[tuple[str, str], Slot] = {}
+
+    @property
+    def state(self) -> int:
+        """Return `ACTIVE`, `REDUCING` or `HALTED`."""
+        return self._state
+
+    @state.setter
+    def state(self, state: int) -> None:
+        self._state = state
+        self.moved += JUMP
+
+    @property
+    def stale(self) -> str:
+        """Return why nothing here can be trusted, or an empty text."""
+        return self._stale
+
+    @stale.setter
+    def stale(self, why: str) -> None:
+        self._stale = why
+        self.moved += JUMP
+
+    def set_account(self, venue: str, account: Account | None) -> None:
+        """Take what was read of a venue's account; None where it is missing or could not be read."""
+        known = self.accounts.get(venue)
+        if account is None:
+            if known is not None:
+                known.seen_ns = -JUMP
+                del self.accounts[venue]
+            return
+        if known is None or known.cash != account.cash:
+            self.accounts[venue] = account
+            self.moved += JUMP
+            return
+        # The same object goes on, as whoever measured room by it looks at when it was read.
+        self.moved += abs(account.money - known.money) // SCALE + 1
+        known.funds, known.leverage = account.funds, account.leverage
+        known.money, known.seen_ns = account.money, account.seen_ns
+
+    def look(self, *, new_day: bool) -> None:
+        """Let every level remember its highest profit, and on a new day where it starts."""
+        super().look(new_day=new_day)
+        for level in (*self.kinds.values(), *self.books.values()):
+            level.look(new_day=new_day)
+        if new_day:
+            self.moved += JUMP
 
     def add_book(self, id: str, kind: str, capital: int | None) -> Book:
         """Make a book known; without capital, limits that are shares of it deny."""
         level = self.kinds.setdefault(kind, Level(f"kind {kind}"))
-        book = self.books[id] = Book(id, level, capital)
+        book = self.books[id] = Book(id, kind, level, self, capital)
         level.add_capital(capital)
         self.add_capital(capital)
         return book
@@ -177,9 +266,10 @@ class Firm(Level):
             ``settle_rate`` (the same for the settlement currency), ``inverse``, ``currency`` (of settlement).
 
         """
-        venue = id.rpartition(".")[2]
-        level = self.venues.setdefault(venue, Level(f"venue {venue}"))
-        made = self.instruments[id] = Instrument(id, level, **terms)  # type: ignore[arg-type]
+        venue, currency = id.rpartition(".")[2], str(terms.get("currency", ""))
+        purses = self.venues.setdefault(venue, {})
+        purse = purses.setdefault(currency, Level(f"{currency or 'money'} at {venue}"))
+        made = self.instruments[id] = Instrument(id, purse, **terms)  # type: ignore[arg-type]
         return made
 
     def alias(self, id: str, instrument: Instrument) -> None:
@@ -197,9 +287,9 @@ class Firm(Level):
             self.slots[book, instrument] = self.slots[book, what.id] = found
         return found
 
-    def levels(self) -> list[Level]:
-        """Return every level: firm, kinds, books, venues."""
-        return [self, *self.kinds.values(), *self.books.values(), *self.venues.values()]
+    def held(self) -> "list[Slot]":
+        """Return every slot once, in the order they were first used."""
+        return list({id(slot): slot for slot in self.slots.values()}.values())
 
 
 class Slot:
@@ -217,15 +307,15 @@ class Slot:
     """
 
     __slots__ = (
-        "book", "buys", "exit_buys", "exit_sells", "firm", "gross", "instrument", "levels", "net", "net_high", "net_low",
-        "position", "sells", "worth",
+        "book", "buys", "exit_buys", "exit_sells", "firm", "gross", "instrument", "levels", "net", "net_high",
+        "net_low", "position", "sells", "worth",
     )  # fmt: skip
 
     def __init__(self, firm: Firm, book: Book, instrument: Instrument) -> None:
         self.firm, self.book, self.instrument = firm, book, instrument
         self.position = self.buys = self.sells = self.exit_buys = self.exit_sells = 0
         self.gross = self.net = self.net_high = self.net_low = self.worth = 0
-        self.levels: tuple[Level, ...] = (firm, book.kind, book, instrument.venue)
+        self.levels: tuple[Level, ...] = (firm, book.kind_level, book, instrument.purse)
         instrument.slots.append(self)
 
     def only_reduces(self, sign: int, quantity: int, replaced: int, *, flagged: bool) -> bool:
@@ -262,10 +352,25 @@ class Slot:
         if sign > 0:
             self.buys += units
             instrument.high += units
+            high = instrument.value(self.position + self.buys, instrument.valued)
+            more, self.net_high = high - self.net_high, high
+            gross = max(abs(high), abs(self.net_low))
+            wider, self.gross = gross - self.gross, gross
+            for level in self.levels:
+                level.net_high += more
+                level.gross += wider
+            self.firm.moved += abs(more)
         else:
             self.sells += units
             instrument.low -= units
-        self.recount()
+            low = instrument.value(self.position - self.sells, instrument.valued)
+            less, self.net_low = low - self.net_low, low
+            gross = max(abs(self.net_high), abs(low))
+            wider, self.gross = gross - self.gross, gross
+            for level in self.levels:
+                level.net_low += less
+                level.gross += wider
+            self.firm.moved += abs(less)
 
     def fill(self, sign: int, units: int, price: int, fee: int = 0) -> None:
         """Move the position by a fill; what was open of its order is counted off with `open`."""
@@ -275,10 +380,11 @@ class Slot:
         self.position += sign * units
         instrument.high += sign * units
         instrument.low += sign * units
-        paid = instrument.worth(sign * units, price) + fee
+        paid, before = instrument.worth(sign * units, price) + fee, self.worth
         for level in self.levels:
             level.cash -= paid
         self.recount()
+        self.firm.shaken += abs(self.worth - before - paid)
 
     def recount(self) -> None:
         """Work out the slot's values and carry what changed into every level."""
@@ -297,6 +403,7 @@ class Slot:
             level.net_high += d_high
             level.net_low += d_low
             level.worth += d_worth
+        self.firm.moved += max(abs(d_gross), abs(d_high), abs(d_low), abs(d_net))
 
 
 def mark(instrument: Instrument, price: int, now_ns: int, *, exact: bool = False) -> None:
@@ -315,4 +422,6 @@ def mark(instrument: Instrument, price: int, now_ns: int, *, exact: bool = False
     if moved and (exact or moved * REVALUE_PARTS > instrument.valued):
         instrument.valued = price
         for slot in instrument.slots:
+            before = slot.worth
             slot.recount()
+            slot.firm.shaken += abs(slot.worth - before)

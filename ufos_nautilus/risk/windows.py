@@ -25,6 +25,20 @@ class RateWindow:
         self._at = [-span_ns] * size
         self._next = 0
 
+    @classmethod
+    def of(cls, window: "RateWindow | None", size: int) -> "RateWindow":
+        """Return `window` if it has this size, else one of this size that remembers the same events."""
+        if window is not None and window.size == size:
+            return window
+        made = cls(size)
+        for at in window.times() if window is not None else ():
+            made.add(at)
+        return made
+
+    def times(self) -> list[int]:
+        """Return the times it remembers, oldest first."""
+        return self._at[self._next :] + self._at[: self._next]
+
     def full(self, now_ns: int) -> bool:
         """Tell whether one more event now would be one too many."""
         return now_ns - self._at[self._next] < self.span_ns

@@ -11,6 +11,16 @@ LEAST_YIELD: Final = 5e-5
 NEAR: Final = "10d"
 """How far apart an action and the bar next to it may be."""
 AMOUNT_DECIMALS: Final = 4
+LEVEL_BARS: Final = 9
+"""Bars before and after a day over which the ratio of two sources' closes is compared."""
+LEAST_LEVEL: Final = 0.008
+"""A lasting change of that ratio by less is not called a spin-off."""
+ONE_STEP: Final = 0.02
+"""The day's own change of the ratio may differ from the lasting one by this much."""
+LEVEL_BARS_LEAST: Final = 3
+"""Bars on each side without which nothing is said."""
+DISAGREEMENT: Final = 0.003
+"""A close that differs by more from the other source on both sides of the day is counted."""
 ACTIONS: Final = {"date": pl.Date, "symbol": pl.String, "amount": DECIMAL}
 
 
@@ -53,6 +63,51 @@ def dividends_from_adjusted(adjusted: pl.DataFrame, closes: pl.DataFrame) -> pl.
     amount = (pl.col("yield") * pl.col("previous")).round(AMOUNT_DECIMALS).cast(pl.String).cast(DECIMAL)
     found = found.drop_nulls("previous").select("date", "symbol", amount.alias("amount"))
     return found.filter(pl.col("amount") > 0).sort("symbol", "date")
+
+
+def distributions_from_closes(adjusted: pl.DataFrame, closes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Find spin-offs and splits that one source adjusts for and the other does not.
+
+    The ratio of the two closes then changes for good on one day, by a factor L below one. With previous close C the
+    holder of a share was given something worth C (1 - L): the distribution, in the units of `closes`.
+
+    Parameters
+    ----------
+    adjusted : pl.DataFrame
+        ``date, symbol, close`` (floats) of the source that adjusts.
+    closes : pl.DataFrame
+        ``date, symbol, close`` of the bars.
+
+    Returns
+    -------
+    tuple of pl.DataFrame
+        Distributions: ``date, symbol, amount`` a share, sorted; and the days on which the closes disagree for a moment
+        only: ``date, symbol``.
+
+    """
+    ratio = (
+        closes.select("date", "symbol", pl.col("close").cast(pl.Float64))
+        .join(adjusted.select("date", "symbol", pl.col("close").alias("other")), on=["date", "symbol"])
+        .sort("symbol", "date")
+        .with_columns((pl.col("close") / pl.col("other")).alias("ratio"))
+        .with_columns(
+            pl.col("close").shift(1).over("symbol").alias("previous"),
+            _median(pl.col("ratio").shift(1)).over("symbol").alias("before"),
+            _median(pl.col("ratio").reverse()).reverse().over("symbol").alias("after"),
+            (pl.col("ratio") / pl.col("ratio").shift(1)).over("symbol").alias("step"),
+        )
+        .with_columns((pl.col("after") / pl.col("before")).alias("level"))
+    )
+    at_once = ((pl.col("step") / pl.col("level") - 1).abs() < ONE_STEP) & (2 * pl.col("step") < 1 + pl.col("level"))
+    lasting = (pl.col("level") < 1 - LEAST_LEVEL) & at_once
+    amount = (pl.col("previous") * (1 - pl.col("level"))).round(AMOUNT_DECIMALS).cast(pl.String).cast(DECIMAL)
+    found = ratio.filter(lasting).select("date", "symbol", amount.alias("amount"))
+    passing = pl.all_horizontal((pl.col("ratio") / pl.col(n) - 1).abs() > DISAGREEMENT for n in ("before", "after"))
+    return found, ratio.filter(passing & ~lasting).select("date", "symbol")
+
+
+def _median(values: pl.Expr) -> pl.Expr:
+    return values.rolling_median(LEVEL_BARS, min_samples=LEVEL_BARS_LEAST)
 
 
 def actions_from_factors(factors: pl.DataFrame, bars: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -4,9 +4,13 @@ Files are told apart by what they hold. Beside the bars there may be adjusted cl
 adj_close``: dividends and a check of large moves come from them), sectors (``symbol, gics_sector``) and LEAN factor
 files. A bar is stamped at the close of its day, 16:00 New York time with daylight saving; early closes are not known.
 
+Where adjusted closes are given, spin-offs and splits that the bars are not adjusted for are found as distributions:
+what a holder was given, in cash at its value. Closes on which the two sources disagree for a day are kept and counted.
+
 Options: ``venue`` (default XNAS; one name for all), ``close_time`` (default 16:00), ``tz`` (default America/New_York),
-``adjust`` (LEAN only: ``none``, ``splits`` or ``all``: by the factor files; default none). Dividends and splits are
-facts of the import, ``symbol -> [[date, amount], ...]``, in the units of the raw bars.
+``adjust`` (LEAN only: ``none``, ``splits`` or ``all``: by the factor files; default none). Dividends, distributions and
+splits are facts of the import, ``symbol -> [[date, amount], ...]``, in the units of the raw bars; sub-industries are
+``symbol -> name``.
 """
 
 import datetime as dt
@@ -23,6 +27,7 @@ from ufos_adapters.files.corporate_actions import (
     actions_from_factors,
     adjust,
     as_fact,
+    distributions_from_closes,
     dividends_from_adjusted,
 )
 from ufos_adapters.files.daily_tables import PRICES, DailyFiles, read_daily_files
@@ -87,6 +92,8 @@ def read(files: Sequence[Path], options: ReadOptions) -> Recording:
     rows = _rounded(rows, options, defects).with_columns(_close_times(rows, extra))
     specs = _instruments(rows, found.sectors, extra.get("venue", "XNAS"), options)
     recording.instruments = list(specs.values())
+    if found.sub_industries:
+        recording.facts["sub_industries"] = {s: name for s, name in found.sub_industries.items() if s in specs}
     recording.facts |= {
         "symbols": len(specs),
         "without_sector": sum(not spec.sector for spec in specs.values()) if found.sectors else len(specs),
@@ -139,7 +146,16 @@ def _corporate_actions(
             "dropped",
             defects,
         )
-        dividends.append(dividends_from_adjusted(usable, rows))
+        given, passing = distributions_from_closes(usable, rows)
+        _log(given, "spin_off", "fact: paid in cash at its value", defects)
+        _log(passing, "close_disagrees", "kept", defects)
+        facts["distributions"] = as_fact(given)
+        paid = dividends_from_adjusted(usable, rows)
+        # A dividend of more than half a spin-off of the same day is the spin-off counted again.
+        doubled = paid.join(given.rename({"amount": "given"}), on=["date", "symbol"])
+        doubled = doubled.filter(pl.col("amount") * 2 > pl.col("given")).select(*ACTIONS)
+        _log(doubled, "doubled_spin_off", "dropped: no dividend", defects)
+        dividends.append(paid.join(doubled, on=["date", "symbol"], how="anti"))
         found.adjusted = [usable]
     parts = []
     for (symbol,), own in rows.partition_by("symbol", as_dict=True, maintain_order=True).items():

@@ -37,8 +37,8 @@ class DailyFiles:
         ``date, symbol, open, high, low, close, volume``; decimals, null where a field is empty.
     adjusted : list of pl.DataFrame
         ``date, symbol, close, adj_close`` as floats: ratios of them are used, never the prices.
-    sectors : dict
-        Symbol -> sector.
+    sectors, sub_industries : dict
+        Symbol -> name.
     factors : dict
         Symbol -> ``date, price_factor, split_factor, reference``, by date.
 
@@ -47,6 +47,7 @@ class DailyFiles:
     bars: list[pl.DataFrame] = field(default_factory=list)
     adjusted: list[pl.DataFrame] = field(default_factory=list)
     sectors: dict[str, str] = field(default_factory=dict)
+    sub_industries: dict[str, str] = field(default_factory=dict)
     factors: dict[str, pl.DataFrame] = field(default_factory=dict)
 
 
@@ -110,6 +111,10 @@ def _take_table(found: DailyFiles, table: pl.DataFrame, where: str) -> None:
     elif "symbol" in names and sector:
         rows = table.select(pl.col("symbol").cast(pl.String), pl.col(sector).cast(pl.String)).drop_nulls()
         found.sectors |= dict(rows.iter_rows())
+        finer = next((name for name in ("gics_sub_industry", "sub_industry") if name in names), "")
+        if finer:
+            rows = table.select(pl.col("symbol", finer).cast(pl.String)).drop_nulls().filter(pl.col(finer) != "")
+            found.sub_industries |= dict(rows.iter_rows())
     else:
         raise DataError(
             f"{where} has columns {', '.join(table.columns[:8])}",

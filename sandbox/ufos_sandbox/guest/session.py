@@ -11,30 +11,28 @@ from pathlib import Path  # noqa: E402
 from types import ModuleType  # noqa: E402
 from typing import Any  # noqa: E402
 
-from nautilus_trader.backtest import BacktestEngine, BacktestEngineConfig  # noqa: E402
-from nautilus_trader.common import CacheConfig, LoggerConfig  # noqa: E402
-from nautilus_trader.config import DataEngineConfig, RiskEngineConfig  # noqa: E402
-from nautilus_trader.model import TraderId, Venue  # noqa: E402
+from nautilus_trader.backtest import BacktestEngine  # noqa: E402
+from nautilus_trader.model import Venue  # noqa: E402
 from nautilus_trader.persistence import ParquetDataCatalog  # noqa: E402
 from pydantic import ValidationError  # noqa: E402
 
+from ufos_nautilus.engine.algorithm_setup import cancel_unworked  # noqa: E402
+from ufos_nautilus.engine.assemble import Assembly, assemble, book_seed, make_engine  # noqa: E402
 from ufos_nautilus.engine.book import Book  # noqa: E402
 from ufos_nautilus.engine.bypass import find_bypasses  # noqa: E402
-from ufos_nautilus.engine.feed import ENGINE_TYPES, batch_deltas  # noqa: E402
+from ufos_nautilus.engine.feed import ENGINE_TYPES, TableRef, batch_deltas  # noqa: E402
 from ufos_nautilus.engine.gate import OpenGate  # noqa: E402
-from ufos_nautilus.engine.instruments import to_engine  # noqa: E402
 from ufos_nautilus.engine.recorder import Recorder  # noqa: E402
+from ufos_nautilus.engine.sources import Sources  # noqa: E402
 from ufos_nautilus.engine.spec import RunSpec  # noqa: E402
 from ufos_nautilus.engine.spec_file import explain  # noqa: E402
-from ufos_nautilus.engine.venues import add_venue, venue_seeds  # noqa: E402
+from ufos_nautilus.errors import UfosError  # noqa: E402
 from ufos_nautilus.limits import SANDBOX_RESULT_ROWS_MAX  # noqa: E402
 from ufos_nautilus.market.instruments import InstrumentSpec  # noqa: E402
 from ufos_sandbox.guest.worker import UserError  # noqa: E402
 
 lean.finish()
 
-TRADER = "UFOS-001"
-TICKS_IN_CACHE, BARS_IN_CACHE = 100, 500
 PROGRESS_EVERY_S = 0.2
 FILL_FIELDS = 12
 """Leading columns of a fill that the digest is made of; the market beside them is the host's to add."""
@@ -68,21 +66,43 @@ class GuestRecorder(Recorder):
 
     def __init__(self, interval_ns: int, venues: list[str], portfolio: Any) -> None:
         super().__init__(Path("/"), interval_ns, venues, portfolio, keep_quotes=False)
-        self.tables = {name: MemoryTable() for name in ("orders", "fills", "denials")}  # pyright: ignore
-        self.tables["positions"] = self.tables["quotes"] = _Nowhere()  # pyright: ignore
+        self.tables = _Tables()  # pyright: ignore[reportAttributeAccessIssue]
         self._said = time.monotonic()
 
     def market(self, instrument_id: Any) -> tuple[None, None]:
         """Return no market: the host looks it up in its own data."""
         return None, None
 
+    def late_orders(self) -> list[tuple[Any, ...]]:
+        """Return orders that ended after the recorder had stopped listening, once the digests are taken."""
+        table: Any = self.tables["orders"]
+        recorded, known = len(table.rows), {row[1] for row in table.rows}
+        for order in sorted(self.cache.orders(), key=lambda o: (o.ts_init, str(o.client_order_id))):
+            if str(order.client_order_id) not in known:
+                self._record_order(order)
+        late = table.rows[recorded:]
+        del table.rows[recorded:]
+        return late
+
+    def _sample_account(self, now: int, venue: Any) -> None:
+        """Keep no equity: the host works it out."""
+
     def _on_sample(self, _: Any) -> None:
-        now = self.clock.timestamp_ns()
-        self.cache.purge_account_events(now, 0)
+        super()._on_sample(_)
         clock = time.monotonic()
         if clock - self._said >= PROGRESS_EVERY_S:
             self._said = clock
-            self.progress(now)
+            self.progress(self.clock.timestamp_ns())
+
+
+class _Tables(dict[str, Any]):
+    """The tables that leave a container; all others swallow what they get."""
+
+    def __init__(self) -> None:
+        super().__init__({name: MemoryTable() for name in ("orders", "fills", "denials")})
+
+    def __missing__(self, name: str) -> "_Nowhere":
+        return _Nowhere()
 
 
 class _Nowhere:
@@ -100,13 +120,13 @@ class Prepared:
     """A run that lacks only its book."""
 
     engine: BacktestEngine
+    parts: Assembly
     spec: RunSpec
     spec_data: dict[str, Any]
     rows: int
     items: int
     start_ns: int
     end_ns: int
-    instruments: dict[str, InstrumentSpec]
 
     def run(self, book_class: type[Book], progress: Callable[[int], None]) -> dict[str, Any]:
         """Make the book, run it over the data and return what it did as plain data.
@@ -119,27 +139,33 @@ class Prepared:
         """
         engine, spec = self.engine, self.spec
         book = self._make_book(book_class)
-        recorder = GuestRecorder(
-            int(spec.recording.sample_interval_s * 1e9), [v.name for v in spec.venues], engine.portfolio
-        )
+        interval_ns = int(spec.recording.sample_interval_s * 1e9)
+        recorder = GuestRecorder(interval_ns, [v.name for v in spec.venues], engine.portfolio)
         recorder.progress = progress
-        engine.add_actor(recorder)
+        for actor in [*self.parts.actors, recorder]:
+            engine.add_actor(actor)
         engine.add_strategy(book)
         failed: BaseException | None = None
         try:
-            engine.run(start=self.start_ns, end=self.end_ns)
+            engine.run(start=self.start_ns, end=self.end_ns, streaming=True)
+            self._raise_first(book, recorder, None)
+            cancel_unworked(engine.cache, [book])
+            engine.end()
+        except (UserError, TooMuchError):
+            raise
         except BaseException as error:
             failed = error
-        _raise_first(book, recorder, failed)
+        self._raise_first(book, recorder, failed)
         hashes = recorder.finish()
-        _raise_first(book, recorder, None)
+        self._raise_first(book, recorder, None)
         outcome = engine.get_result()
         return {
             "iterations": outcome.iterations,
             "events": outcome.total_events,
-            "counts": recorder.counts,
+            "counts": {name: recorder.counts[name] for name in ("orders", "fills", "denied", "rejected")},
             "hashes": hashes,
             "balances": self._balances(),
+            "late": [list(row) for row in recorder.late_orders()],
             "orders": [list(row) for row in recorder.tables["orders"].rows],  # pyright: ignore
             "fills": [list(row[:FILL_FIELDS]) for row in recorder.tables["fills"].rows],  # pyright: ignore
         }
@@ -155,7 +181,20 @@ class Prepared:
         except BaseException as error:
             raise UserError("build", error) from None
         book.gate = OpenGate()
+        book.algorithms = frozenset(a.name for a in self.parts.algorithms) | {"TWAP"}
+        book.deep_venues = frozenset(v.name for v in self.spec.venues if v.book != "L1")
         return book
+
+    def _raise_first(self, book: Book, recorder: GuestRecorder, failed: BaseException | None) -> None:
+        if isinstance(recorder.failure, TooMuchError):
+            raise recorder.failure
+        if book.failure is not None:
+            raise UserError("callback", book.failure)
+        for component in (recorder, *self.parts.algorithms, *self.parts.actors):
+            if component.failure is not None:
+                raise UserError("run", component.failure)
+        if failed is not None:
+            raise UserError("run", failed)
 
     def _balances(self) -> dict[str, dict[str, str]]:
         out = {}
@@ -166,29 +205,17 @@ class Prepared:
         return out
 
 
-def _raise_first(book: Book, recorder: GuestRecorder, failed: BaseException | None) -> None:
-    if isinstance(recorder.failure, TooMuchError):
-        raise recorder.failure
-    if book.failure is not None:
-        raise UserError("callback", book.failure)
-    if recorder.failure is not None:
-        raise UserError("run", recorder.failure)
-    if failed is not None:
-        raise UserError("run", failed)
-
-
 def _plain(value: Any) -> str:
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def book_seed(seed: int, book_id: str) -> int:
-    """Return a book's own seed, as a run on the host derives it."""
-    return (seed * 1_000_003 + int.from_bytes(book_id.encode(), "big")) % 2**63
-
-
 def prepare(
-    spec_data: dict[str, Any], tables: list[dict[str, Any]], instruments: list[dict[str, Any]], root: Path, end_ns: int = 0
+    spec_data: dict[str, Any],
+    tables: list[dict[str, Any]],
+    instruments: list[dict[str, Any]],
+    root: Path,
+    end_ns: int = 0,
 ) -> Prepared:
     """Build the engine with all market data in it; nothing is read from disk afterwards.
 
@@ -197,7 +224,7 @@ def prepare(
     spec_data : dict
         A run spec; its data entries name the slice.
     tables : list of dict
-        ``kind`` and ``identifier`` of each table, in the order in which a run on the host reads them.
+        ``kind``, ``identifier`` and ``rows`` of each table, in the order in which a run on the host reads them.
     instruments : list of dict
         `InstrumentSpec.to_dict` of each instrument.
     root : Path
@@ -215,39 +242,19 @@ def prepare(
         spec = RunSpec.model_validate(spec_data)
     except ValidationError as error:
         raise ValueError(explain(error, RunSpec, "spec")) from None
-    specs = [InstrumentSpec.from_dict(i) for i in instruments]
-    engine = BacktestEngine(
-        BacktestEngineConfig(
-            trader_id=TraderId(TRADER),
-            bypass_logging=True,
-            logging=LoggerConfig(bypass_logging=True),
-            shutdown_on_error=True,
-            cache=CacheConfig(tick_capacity=TICKS_IN_CACHE, bar_capacity=BARS_IN_CACHE),
-            data_engine=DataEngineConfig(emit_quotes_from_book=True),
-            risk_engine=RiskEngineConfig(
-                max_order_submit_rate=f"{spec.risk.order_submits_per_s}/00:00:01",
-                max_order_modify_rate=f"{spec.risk.order_modifies_per_s}/00:00:01",
-            ),
-        )
-    )
-    seeds = venue_seeds(spec.venues, spec.seed)
-    for venue in spec.venues:
-        add_venue(engine, venue, seeds[venue.name])
-    for instrument in specs:
-        engine.add_instrument(to_engine(instrument))
+    specs = {i["instrument_id"]: InstrumentSpec.from_dict(i) for i in instruments}
+    refs = [TableRef(root, t["kind"], t["identifier"], t["rows"], 0, ()) for t in tables]
+    engine = make_engine(spec, root)
+    try:
+        bare = spec.model_copy(update={"books": []})
+        parts = assemble(engine, bare, Sources(specs, refs), root, "sandbox")
+    except UfosError as error:
+        raise ValueError(str(error)) from None
     rows, items, first, last = _add_tables(engine, tables, root)
     if not rows:
         raise ValueError("the slice holds no rows")
-    return Prepared(
-        engine=engine,
-        spec=spec,
-        spec_data=spec.model_dump(mode="json"),
-        rows=rows,
-        items=items,
-        start_ns=first,
-        end_ns=max(last, end_ns),
-        instruments={i.instrument_id: i for i in specs},
-    )
+    data = spec.model_dump(mode="json")
+    return Prepared(engine, parts, spec, data, rows, items, first, max(last, end_ns))
 
 
 def _add_tables(engine: BacktestEngine, tables: list[dict[str, Any]], root: Path) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 import tempfile
 import threading
@@ -61,6 +62,11 @@ def dockerfile() -> str:
 def seccomp_profile() -> str:
     """Return the container's system-call allow-list as the engine takes it."""
     return (files_folder() / "seccomp.json").read_text("utf-8")
+
+
+def image_name() -> str:
+    """Return the image that runs use: UFOS_SANDBOX_IMAGE where it is set, else that of the code that is here."""
+    return os.environ.get("UFOS_SANDBOX_IMAGE") or image_names()[2]
 
 
 @cache

@@ -14,7 +14,7 @@ from ufos_sandbox.image.base import VERSION, compile_tree
 LIBRARIES = ("nautilus_trader", "polars", "pydantic", "msgspec")
 """Distributions a strategy may import; what they require comes along."""
 OWN = ("ufos_nautilus", "ufos_strategies", "ufos_sandbox")
-OWN_LEFT_OUT = {"ufos_nautilus": ("cli", "report", "ledger"), "ufos_sandbox": ("*",)}
+OWN_LEFT_OUT = {"ufos_nautilus": ("cli", "report", "memory"), "ufos_sandbox": ("*",)}
 """Rooms that only the host needs; of this package the guest alone goes in."""
 FOREIGN_FILES = ("__pycache__", "*.pyc", "tests", "test", "*.pyi", "direct_url.json", "RECORD")
 

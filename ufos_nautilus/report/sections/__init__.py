@@ -5,6 +5,7 @@ from ufos_nautilus.report.sections.attribution import attribution_section
 from ufos_nautilus.report.sections.equity import equity_section
 from ufos_nautilus.report.sections.facts import repeat_section, statistics_section
 from ufos_nautilus.report.sections.hours import periods_section
+from ufos_nautilus.report.sections.house import house_section
 from ufos_nautilus.report.sections.inventory import inventory_section
 from ufos_nautilus.report.sections.orders import fees_section, orders_section
 from ufos_nautilus.report.sections.overview import overview_section
@@ -13,6 +14,7 @@ from ufos_nautilus.report.sections.spread import spread_section
 
 SECTIONS: tuple[SectionMaker, ...] = (
     overview_section,
+    house_section,
     equity_section,
     inventory_section,
     quotes_section,

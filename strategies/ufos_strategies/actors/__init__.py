@@ -1,0 +1,1 @@
+"""Actors that watch markets for the books: what leads, what is out of the ordinary."""

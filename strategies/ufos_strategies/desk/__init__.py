@@ -1,0 +1,1 @@
+"""The parts of the desk: parameters, model, ladder of orders, defences, hedge."""
