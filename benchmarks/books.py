@@ -1,6 +1,8 @@
 """Books that only benchmarks need."""
 
+import time
 from collections import deque
+from pathlib import Path
 from typing import Any, ClassVar
 
 from nautilus_trader.model import Bar, BarType, BookType, InstrumentId, OrderBookDeltas, OrderSide
@@ -27,6 +29,30 @@ class BookWatcher(Book[BookWatcherConfig]):
 
     def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
         """Do nothing."""
+
+
+class FirstEventConfig(BookWatcherConfig):
+    """Parameters of `FirstEvent`."""
+
+    note: str
+    """File that gets the time."""
+
+
+class FirstEvent(Book[FirstEventConfig]):
+    """Writes down the time of day, nanoseconds, at the first event of the order book."""
+
+    Config: ClassVar[type[BookConfig]] = FirstEventConfig
+
+    def on_start(self) -> None:
+        """Subscribe."""
+        self._waiting = True
+        self.subscribe_book_deltas(InstrumentId.from_str(self.params.instrument_id), BookType.L2_MBP, managed=True)
+
+    def on_book_deltas(self, deltas: OrderBookDeltas) -> None:
+        """Write once."""
+        if self._waiting:
+            self._waiting = False
+            Path(self.params.note).write_text(str(time.time_ns()), encoding="utf-8")
 
 
 class SmaCrossConfig(BookConfig):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
-from ufos_adapters.files import bars, binance_raw
 
+from ufos_adapters.files import bars, binance_raw
 from ufos_nautilus.engine.instruments import write_instruments
 from ufos_nautilus.market.catalog import Catalog
 from ufos_nautilus.market.importing import ImportReport, import_recording

@@ -1,14 +1,13 @@
 """Clocks: CPU time of alternating repetitions in this process; wall time, CPU and memory of processes of their own."""
 
 import gc
+import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 BYTES_PER_MB = 1_000_000
 TIMEOUT_S = 600.0
@@ -38,6 +37,17 @@ class Process:
     output: str
 
 
+RUNNER = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=2)
+_, status, usage = os.wait4(child.pid, 0)
+wall = time.perf_counter() - started
+print(json.dumps([wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]))
+"""
+"""Starts a command and prints what it took: a child's peak memory is never below its parent's, so the parent is small."""
+
+
 def run_process(args: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:
     """Run a command to its end; wall time from before its start.
 
@@ -47,24 +57,21 @@ def run_process(args: Sequence[str | Path], env: Mapping[str, str] | None = None
         When it fails, with the end of what it printed.
 
     """
-    with TemporaryFile() as out:
-        started = time.perf_counter()
-        child = subprocess.Popen(
-            [str(a) for a in args],
-            env={**os.environ, **(env or {})},
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - started
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        text = out.read().decode(errors="replace")
-    if child.returncode:
-        raise RuntimeError(f"{' '.join(map(str, args))} ended with {child.returncode}:\n{text[-2_000:]}")
-    return Process(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / BYTES_PER_MB, text)
+    command = [str(a) for a in args]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", RUNNER, *command],
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} was not run: {done.stderr[-2_000:]}")
+    wall, cpu, peak_kb, code = json.loads(done.stdout)
+    if code:
+        raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{done.stderr[-2_000:]}")
+    return Process(wall, cpu, peak_kb * 1024 / BYTES_PER_MB, done.stderr)
 
 
 def least(runs: Sequence[Process]) -> Process:

@@ -130,7 +130,13 @@ def in_memory(data: Loaded) -> Iterator[None]:
 
 
 def whole_run(data: Loaded, scratch: Scratch) -> tuple[float, RunResult]:
-    """Run a spec with its recorder; return CPU seconds from the first event to the last table, and the result."""
+    """Run a spec with its recorder; return CPU seconds of its replay, and the result."""
     with scratch.folder() as folder, in_memory(data):
         result = run_backtest(data.spec, root=folder)
     return result.summary["replay_cpu_s"], result
+
+
+def activity(result: RunResult) -> str:
+    """Return how much a run traded."""
+    s = result.summary
+    return f"{s['orders']:,} orders, {s['fills']:,} fills"

@@ -65,6 +65,9 @@ def market_maker_rows(
             liquidity = "TAKER" if taker else "MAKER"
             rows["fills"].append((ts, f"T{n}", f"O{n}", f"V{n}", book, instrument, side, price, lot, liquidity, fee,
                                   "USDT", seen[0], seen[1]))  # fmt: skip
+            now = (market_bid + market_ask) / 2
+            rows["markouts"].append((ts, f"T{n}", f"O{n}", book, instrument, (seen[0] + seen[1]) / 2, now, now, now,
+                                     None))  # fmt: skip
             rows["orders"].append((ts, f"O{n}", book, instrument, side, "LIMIT", lot, price, "FILLED", lot, price, ts,
                                    ""))  # fmt: skip
         if step % 6 == 0:
@@ -101,6 +104,9 @@ def write_run(
                        "pnls": {"USDT": {"PnL (total)": 41.25, "Win Rate": 0.5421}}, "general": {"Long Ratio": 0.5}},
         "digest": "c0ffee" * 10, "status": "completed", "error": None, "report": "report.html",
     }  # fmt: skip
+    last = (rows.get("inventory") or [None])[-1]
+    if last is not None and last[4] is not None and last[5] is not None:
+        stored["marks"] = {last[2]: str((last[4] + last[5]) / 2)}
     if instruments is not None:
         stored["instruments"] = instruments
     stored |= result

@@ -161,6 +161,8 @@ SANDBOX_READY_S: Final = 20.0
 """Seconds a container may take until it says that it is ready."""
 SANDBOX_IDLE_S: Final = 900.0
 """Seconds a warm container waits for work before it ends itself."""
+SANDBOX_HEARTBEAT_S: Final = 5.0
+"""Seconds between two signs of life from the host to a warm container; without three of them it ends itself."""
 SANDBOX_GRACE_S: Final = 3.0
 """Seconds after its deadline in which a container has ended, whatever became of the host process."""
 SANDBOX_CPU_GRACE_S: Final = 5.0
@@ -263,6 +265,10 @@ EXPERIMENT_ROWS_MAX: Final = 200
 """Rows one query returns."""
 EXPERIMENT_STRATEGIES_MAX: Final = 10_000
 """Versions of strategies in one store."""
+EXPERIMENT_INSIGHTS_MAX: Final = 100_000
+"""Insights in one store."""
+EXPERIMENT_TOOL_CALLS_MAX: Final = 1_000_000
+"""Calls of tools one store remembers; the oldest tenth goes when it is full."""
 EXPERIMENT_LOCK_WAIT_S: Final = 10.0
 """Seconds a writer waits for another one of the same store."""
 

@@ -62,6 +62,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "ts": TS, "source": _S, "kind": _S, "instrument_id": _S, "value": pl.Float64, "mean": pl.Float64,
         "deviation": pl.Float64, "detail": _S,
     },
+    "navs": {"ts": TS, "book": _S, "currency": _S, "nav": DEC, "cash": DEC, "gross": DEC, "flow": DEC},
     "denials": {"ts": TS, "book": _S, "client_order_id": _S, "instrument_id": _S, "action": _S, "reason": _S},
 }  # fmt: skip
 """Table name -> column -> type, as `runs/<id>/<name>.parquet` holds them."""

@@ -1,4 +1,4 @@
-"""SMA cross on minute bars in backtrader, in an environment of its own: `python backtrader_sma.py BARS.csv`."""
+"""SMA cross on minute bars in backtrader, in an environment of its own: `backtrader_sma.py BARS.csv [memory]`."""
 
 import json
 import sys
@@ -56,9 +56,19 @@ class SmaCross(bt.Strategy):
             self.sell(size=size)
 
 
-def main(bars: Path) -> None:
+def feed_of(bars: Path, *, in_memory: bool) -> bt.feed.DataBase:
+    """Return the bars as its standard CSV feed, or read beforehand."""
+    if in_memory:
+        return Rows(rows=read_bars(bars), timeframe=bt.TimeFrame.Minutes)
+    columns = {"datetime": 0, "open": 1, "high": 2, "low": 3, "close": 4, "volume": 5, "openinterest": -1}
+    return bt.feeds.GenericCSVData(
+        dataname=str(bars), dtformat="%Y-%m-%d %H:%M:%S.%f", timeframe=bt.TimeFrame.Minutes, **columns
+    )
+
+
+def main(bars: Path, *, in_memory: bool) -> None:
     """Run once and print one JSON object."""
-    feed = Rows(rows=read_bars(bars), timeframe=bt.TimeFrame.Minutes)
+    feed = feed_of(bars, in_memory=in_memory)
     cerebro = bt.Cerebro()
     cerebro.adddata(feed)
     cerebro.addstrategy(SmaCross)
@@ -70,4 +80,4 @@ def main(bars: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), in_memory="memory" in sys.argv[2:])

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,10 +18,27 @@ from ufos_nautilus.limits import MCP_JOB_WALL_S, MCP_JOBS_KEPT, MCP_JOBS_WAITING
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: Final = ("done", "failed", "cancelled")
+Shown = Callable[[float, str], Awaitable[None]]
 Done = Callable[["Job", State], Awaitable[None]]
 
 
-@dataclass(slots=True, eq=False)
+class Pulse:
+    """Wakes whoever waits for any job to change."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+
+    def beat(self) -> None:
+        """Wake all."""
+        event, self._event = self._event, anyio.Event()
+        event.set()
+
+    async def wait(self) -> None:
+        """Sleep until the next beat."""
+        await self._event.wait()
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
 class Job:
     """One piece of work for a worker process."""
 
@@ -34,7 +51,7 @@ class Job:
     result: dict[str, Any] = field(default_factory=dict)
     error: UfosError | None = None
     elapsed_s: float = 0.0
-    changed: anyio.Event = field(default_factory=anyio.Event)
+    pulse: "Pulse"
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     @property
@@ -46,8 +63,7 @@ class Job:
         """Change the job and wake whoever waits for it."""
         for name, value in facts.items():
             setattr(self, name, value)
-        self.changed.set()
-        self.changed = anyio.Event()
+        self.pulse.beat()
 
     def cancel(self) -> None:
         """End it; its process is gone within seconds."""
@@ -90,6 +106,7 @@ class Jobs:
         self._places = anyio.CapacityLimiter(workers)
         self._kept: OrderedDict[str, Job] = OrderedDict()
         self._group: anyio.abc.TaskGroup | None = None
+        self.pulse = Pulse()
 
     def attach(self, group: anyio.abc.TaskGroup) -> None:
         """Say in which task group jobs live; its end ends them all."""
@@ -124,7 +141,7 @@ class Jobs:
         self._memory.require()
         if sum(job.state == "queued" for job in self._kept.values()) >= MCP_JOBS_WAITING_MAX:
             raise too_much(f"{MCP_JOBS_WAITING_MAX} jobs wait already", 30)
-        job = Job(f"job-{secrets.token_hex(8)}", user, payload, about)
+        job = Job(id=f"job-{secrets.token_hex(8)}", user=user, payload=payload, about=about, pulse=self.pulse)
         self._kept[job.id] = job
         while len(self._kept) > MCP_JOBS_KEPT and next(iter(self._kept.values())).ended:
             self._kept.popitem(last=False)
@@ -144,6 +161,33 @@ class Jobs:
         if job is None or job.user != user:
             raise BadInputError(f"there is no job {identifier[:80]!r}", expected="a job of this session")
         return job
+
+    async def wait(self, jobs: Sequence[Job], seconds: float, progress: Shown) -> bool:
+        """Wait until all are over, or for so many seconds; tell whether they are.
+
+        Parameters
+        ----------
+        jobs : sequence of Job
+            Of `submit`.
+        seconds : float
+            At most.
+        progress : callable
+            Awaited with the share done (0 to 1) and a text, not more than a few times a second.
+
+        """
+        told = -1.0
+        with anyio.move_on_after(seconds):
+            while not all(job.ended for job in jobs):
+                shares = [1.0 if j.ended else j.progress[0] / (j.progress[1] or 1) for j in jobs]
+                share = sum(shares) / len(shares)
+                if share > told:
+                    told = share
+                    ended = sum(job.ended for job in jobs)
+                    current = next((j.progress for j in jobs if j.state == "running"), (0, 1, "queued"))
+                    text = f"{current[0]:,} of {current[1]:,} {current[2]}"
+                    await progress(share, f"{ended} of {len(jobs)} runs, {text}" if len(jobs) > 1 else text)
+                await self.pulse.wait()
+        return all(job.ended for job in jobs)
 
     async def _work(self, job: Job, done: Done) -> None:
         began = time.monotonic()

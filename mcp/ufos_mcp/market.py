@@ -17,7 +17,7 @@ from ufos_nautilus.limits import MCP_CATALOGS_MAX
 if TYPE_CHECKING:
     from ufos_nautilus.market.catalog import Catalog
 
-SYMBOL: Final = r"^[A-Za-z0-9^][A-Za-z0-9._/^=:+-]{0,63}$"
+SYMBOL: Final = r"^[A-Za-z0-9._/^=:+-]{1,64}$"
 """An instrument id with its venue, for example BTCUSDT-PERP.BINANCE or AUD/USD.SIM."""
 CATALOGS: Final = "catalogs"
 MANIFEST: Final = "ufos/manifest.json"
@@ -33,6 +33,7 @@ class Found:
     name: str
     catalog: "Catalog"
     stamp: Stamp
+    symbols: frozenset[str]
 
 
 class Market:
@@ -96,12 +97,12 @@ class Market:
             The instrument is nowhere; names the nearest.
 
         """
-        if not re.fullmatch(SYMBOL, symbol) or ".." in symbol:
+        if not re.fullmatch(SYMBOL, symbol) or ".." in symbol or symbol.startswith(("/", ".")):
             raise SpecError(f"{symbol[:80]!r} is no instrument id", expected="SYMBOL.VENUE, for example AAPL.XNAS")
         places = [self.catalog(catalog)] if catalog else self.all()
-        holding = [f for f in places if symbol in f.catalog.instruments()]
+        holding = [f for f in places if symbol in f.symbols]
         if not holding:
-            known = sorted({s for f in places for s in f.catalog.instruments()})
+            known = sorted({s for f in places for s in f.symbols})
             where = f"catalog {catalog!r}" if catalog else "any catalog"
             raise SpecError(f"there is no instrument {symbol!r} in {where}", expected=_nearest(symbol, known))
         return max(holding, key=lambda f: (f.stamp, f.name))
@@ -143,7 +144,8 @@ class Market:
 
         root = self._folder / name
         # Not `Catalog.open`: that mends what an interrupted import left, and a reader mends nothing.
-        return Found(name, Catalog(root, read_manifest(root)), stamp)
+        catalog = Catalog(root, read_manifest(root))
+        return Found(name, catalog, stamp, frozenset(catalog.instruments()))
 
 
 def _nearest(name: str, known: list[str]) -> str:

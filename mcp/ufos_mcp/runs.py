@@ -147,7 +147,7 @@ def figures(path: Path) -> Summary:
     return {
         "run_id": path.name,
         "status": result.get("status"),
-        "label": result.get("label", "host"),
+        "label": (result.get("sandbox") or {}).get("label", "host"),
         "net_pnl": result.get("net_pnl") or {},
         "return": {code: _share(frame) for code, frame in totals.items()},
         "max_drawdown": {code: fall.amount for code, fall in deepest.items()},
@@ -165,7 +165,7 @@ def figures(path: Path) -> Summary:
     }
 
 
-def curves(path: Path, points: int) -> dict[str, list[tuple[str, str]]]:
+def curves(path: Path, points: int) -> dict[str, list[tuple[str, Decimal]]]:
     """Return equity by currency as (time, amount), thinned so that its extremes stay."""
     from ufos_nautilus.report.measures import equity_by_currency
     from ufos_nautilus.report.thin import thin
@@ -212,8 +212,8 @@ def _share(frame: "pl.DataFrame") -> float | None:
 
 
 def _win_rate(statistics: dict[str, Any]) -> float | None:
-    if "win_rate" in statistics:
-        return statistics["win_rate"]
+    if "sandbox" in statistics:
+        return statistics["sandbox"].get("win_rate")
     rates = [s.get("Win Rate") for s in (statistics.get("pnl") or {}).values()]
     return rates[0] if len(rates) == 1 else None
 

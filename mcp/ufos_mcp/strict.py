@@ -1,7 +1,6 @@
 """Tools that take exactly what their schema says: no unknown keys, no text for numbers, no true for 1."""
 
 import difflib
-import inspect
 import json
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +20,7 @@ READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 WRITES = ToolAnnotations(destructive_hint=False, open_world_hint=False)
 """Adds to the project's own stores and reaches nothing outside."""
 PROBLEMS_SHOWN = 5
+_SIZES = ("maxLength", "minLength", "maxItems", "minItems", "maxProperties", "exclusiveMaximum")
 
 
 class StrictMetadata(FuncMetadata):
@@ -28,7 +28,7 @@ class StrictMetadata(FuncMetadata):
 
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         """Return checked arguments; `ValidationError` otherwise."""
-        model = self.arg_model.model_validate_json(json.dumps(arguments_to_validate), strict=True)
+        model = self.arg_model.model_validate_json(json.dumps(arguments_to_validate, allow_nan=False), strict=True)
         return model.model_dump_one_level()
 
 
@@ -61,19 +61,19 @@ class StrictTool(Tool):
 def strict_tool(
     fn: Callable[..., Any],
     *,
-    name: str | None = None,
+    description: str,
     annotations: ToolAnnotations,
     output: dict[str, Any] | None = None,
     meta: dict[str, Any] | None = None,
 ) -> StrictTool:
-    """Return a strict tool for a function; its docstring is what the model reads.
+    """Return a strict tool for a function.
 
     Parameters
     ----------
     fn : callable
-        Typed, with a docstring; returns a `CallToolResult`.
-    name : str, optional
-        Another name than the function's.
+        Typed; returns a `CallToolResult`.
+    description : str
+        What the model reads.
     annotations : ToolAnnotations
         What it does to the world.
     output : dict, optional
@@ -82,14 +82,11 @@ def strict_tool(
         For the tool's ``_meta``.
 
     """
-    base = Tool.from_function(
-        fn, name=name, description=inspect.cleandoc(fn.__doc__ or ""), annotations=annotations, meta=meta,
-        structured_output=False,
-    )  # fmt: skip
+    base = Tool.from_function(fn, description=description, annotations=annotations, meta=meta, structured_output=False)
     strict = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
     origin: type[ArgModelBase] = base.fn_metadata.arg_model
     model = type(origin.__name__, (origin,), {"model_config": strict, "__module__": fn.__module__})
-    schema = None if output is None else {"type": "object", "properties": output}
+    schema = None if output is None else {"type": "object"} | ({"properties": output} if output else {})
     fields = {name: getattr(base, name) for name in Tool.model_fields}
     fields |= {
         "fn_metadata": StrictMetadata(arg_model=model, output_schema=schema),
@@ -99,7 +96,11 @@ def strict_tool(
 
 
 def compact(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a JSON Schema without what a model does not need: titles, empty defaults, references, null branches."""
+    """Return a JSON Schema without what a model does not need to choose an argument.
+
+    Titles, references, defaults that say nothing and generous sizes go: sizes are enforced all the same, and the error
+    names them.
+    """
     return _compact(schema, schema.get("$defs", {}))
 
 
@@ -115,7 +116,9 @@ def _compact(node: Any, defs: dict[str, Any]) -> Any:
     for key, value in node.items():
         if key == "$defs" or (key == "title" and isinstance(value, str)):
             continue
-        if key == "default" and value in ("", None, [], {}):
+        if key == "default" and (value in ("", None, [], {}) or value is False or value == 0):
+            continue
+        if key in _SIZES or (key == "additionalProperties" and value is True):
             continue
         if key == "properties":
             out[key] = {name: _compact(child, defs) for name, child in value.items()}

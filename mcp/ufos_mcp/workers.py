@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import anyio
 import anyio.abc
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from ufos_nautilus.errors import RunFailedError, UfosError
 from ufos_nautilus.limits import MCP_JOB_GRACE_S, MCP_JOB_LINE_BYTES_MAX
@@ -23,6 +24,8 @@ PASSED_ON: Final = (
 )  # fmt: skip
 """Variables a worker gets; nothing else of the server's environment reaches code that runs there."""
 STDERR_KEPT: Final = 4_000
+QUESTIONS_MAX: Final = 64
+"""Questions that wait for the helper; more wait to be asked."""
 Progress = Callable[[float, float, str], None]
 
 
@@ -161,6 +164,34 @@ def remove_scratch(runs: Path, pid: int) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+class Answer:
+    """Where an answer will be."""
+
+    def __init__(self) -> None:
+        self._event = anyio.Event()
+        self._value: dict[str, Any] | UfosError = {}
+
+    def give(self, value: dict[str, Any]) -> None:
+        """Answer."""
+        self._value = value
+        self._event.set()
+
+    def fail(self, error: UfosError) -> None:
+        """Refuse."""
+        self._value = error
+        self._event.set()
+
+    async def get(self) -> dict[str, Any]:
+        """Wait for the answer."""
+        await self._event.wait()
+        if isinstance(self._value, UfosError):
+            raise self._value
+        return self._value
+
+
+Question = tuple[dict[str, Any], Answer]
+
+
 class Helper:
     """One worker that stays, for questions that take milliseconds once it is up.
 
@@ -175,51 +206,42 @@ class Helper:
 
     def __init__(self, root: Path, environment: dict[str, str]) -> None:
         self._root, self._environment = root, environment
-        self._asked, self._questions = anyio.create_memory_object_stream[tuple[dict[str, Any], "_Answer"]](64)
+        self._asked: MemoryObjectSendStream[Question] | None = None
         self._answers: dict[str, dict[str, Any]] = {}
 
     async def run(self) -> None:
         """Answer questions until cancelled; the process starts with the first one and is replaced if it dies."""
-        while True:
-            job, answer = await self._questions.receive()
-            async with started(self._root, self._environment) as worker:
+        asked, questions = anyio.create_memory_object_stream[Question](QUESTIONS_MAX)
+        async with asked, questions:
+            self._asked = asked
+            try:
                 while True:
-                    try:
-                        answer.give(await worker.ask(job))
-                    except UfosError as error:
-                        answer.fail(error)
-                        if worker.process.returncode is not None:
-                            break
-                    job, answer = await self._questions.receive()
+                    await self._answer(await questions.receive(), questions)
+            finally:
+                self._asked = None
+
+    async def _answer(self, question: Question, more: MemoryObjectReceiveStream[Question]) -> None:
+        async with started(self._root, self._environment) as worker:
+            while True:
+                job, answer = question
+                try:
+                    answer.give(await worker.ask(job))
+                except UfosError as error:
+                    answer.fail(error)
+                    if worker.process.returncode is not None:
+                        return
+                question = await more.receive()
 
     async def ask(self, job: dict[str, Any], *, keep: bool = False) -> dict[str, Any]:
         """Return the answer to a quick job; with `keep` it is asked only once."""
         key = json.dumps(job, sort_keys=True)
         if keep and key in self._answers:
             return self._answers[key]
-        answer = _Answer()
+        if self._asked is None:
+            raise RuntimeError("the helper needs the server's lifespan")
+        answer = Answer()
         await self._asked.send((job, answer))
         found = await answer.get()
         if keep:
             self._answers[key] = found
         return found
-
-
-class _Answer:
-    def __init__(self) -> None:
-        self._event = anyio.Event()
-        self._value: dict[str, Any] | UfosError = {}
-
-    def give(self, value: dict[str, Any]) -> None:
-        self._value = value
-        self._event.set()
-
-    def fail(self, error: UfosError) -> None:
-        self._value = error
-        self._event.set()
-
-    async def get(self) -> dict[str, Any]:
-        await self._event.wait()
-        if isinstance(self._value, UfosError):
-            raise self._value
-        return self._value

@@ -1,6 +1,5 @@
 """Tools for forgers: they run in the container, next to the worker whose answer they change."""
 
-# ruff: noqa: F821, S, D103
 # pyright: reportUndefinedVariable=false
 
 

@@ -1,6 +1,5 @@
 """Attacks on the machine's capacity: each ends in a named state, in bounded time, with the host untouched."""
 
-# ruff: noqa: F821, S, SIM, RUF012
 # pyright: reportUndefinedVariable=false
 
 from ufos_sandbox.outcome import State

@@ -1,6 +1,5 @@
 """Attacks on files: foreign code reads Python's own libraries and nothing else, and writes nowhere."""
 
-# ruff: noqa: F821, S, SIM
 # pyright: reportUndefinedVariable=false
 
 from ufos_sandbox.probes import question
@@ -96,7 +95,9 @@ def host_disk_device():
 @question("files")
 def kernel_memory_device():
     """Memory devices are not there."""
-    return [open(path, "rb").read(16) for path in ("/dev/mem", "/proc/kcore") if os.path.exists(path)] or open("/dev/mem")
+    return [open(path, "rb").read(16) for path in ("/dev/mem", "/proc/kcore") if os.path.exists(path)] or open(
+        "/dev/mem"
+    )
 
 
 @question("files")

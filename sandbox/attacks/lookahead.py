@@ -1,6 +1,5 @@
 """Cheats that know the future: all of it is withheld or, where it is not, the repeated run gives them away."""
 
-# ruff: noqa: F821, S, B018
 # pyright: reportUndefinedVariable=false
 
 import sys
@@ -10,7 +9,7 @@ from ufos_sandbox.outcome import Label, State
 from ufos_sandbox.probes import program, question
 
 sys.path.insert(0, str(Path(__file__).parent))
-from _forge import before_it_leaves, honest_book, repair, settle  # noqa: E402
+from _forge import before_it_leaves, honest_book, repair, settle
 
 sys.path.pop(0)
 
@@ -68,8 +67,6 @@ def hide_the_losers():
 @program("look-ahead", State.LOOKAHEAD_SUSPECTED, **CHEAT)
 def run_it_twice():
     """A first pass over the data, whose prices the second one trades on, is found out."""
-    import gc
-
     PRICES = []
 
     class Peek(Book):
@@ -109,7 +106,6 @@ def run_it_twice():
 @program("look-ahead", State.LOOKAHEAD_SUSPECTED, **CHEAT)
 def end_of_the_data():
     """Even when the data ends is knowledge of the future."""
-
     from ufos_sandbox.guest import session
 
     ENDS = []

@@ -1,6 +1,5 @@
 """Attacks over the network: nothing leaves, nothing comes in, not even to the machine itself."""
 
-# ruff: noqa: F821, S, SIM
 # pyright: reportUndefinedVariable=false
 
 from ufos_sandbox.probes import question

@@ -1,6 +1,5 @@
 """Attacks with processes, privileges and system calls."""
 
-# ruff: noqa: F821, S, SIM
 # pyright: reportUndefinedVariable=false
 
 from ufos_sandbox.probes import question

@@ -1,6 +1,5 @@
 """Forged results: the code shares a process with the engine, so the host believes nothing it can't check."""
 
-# ruff: noqa: F821, S, B018
 # pyright: reportUndefinedVariable=false
 
 import sys
@@ -10,7 +9,7 @@ from ufos_sandbox.outcome import Label, State
 from ufos_sandbox.probes import program
 
 sys.path.insert(0, str(Path(__file__).parent))
-from _forge import before_it_leaves, honest_book, repair, settle  # noqa: E402
+from _forge import before_it_leaves, honest_book, repair, settle
 
 sys.path.pop(0)
 
@@ -190,7 +189,7 @@ def own_result_first():
 @program("forged results", State.GUEST_PROTOCOL, helpers=TOOLS)
 def two_results():
     """Neither are two."""
-    from ufos_sandbox.guest import wire, worker
+    from ufos_sandbox.guest import wire
 
     Trader = honest_book()
 

@@ -1,6 +1,5 @@
 """Attacks on secrets and on what tells the host apart."""
 
-# ruff: noqa: F821, S, SIM
 # pyright: reportUndefinedVariable=false
 
 from ufos_sandbox.probes import question
@@ -10,7 +9,7 @@ from ufos_sandbox.probes import question
 def environment_variables():
     """The environment holds nothing but the image's own settings."""
     known = {"PATH", "LANG", "HOME", "HOSTNAME", "LC_CTYPE", "TOKIO_WORKER_THREADS", "POLARS_MAX_THREADS"}
-    own = ("PYTHON", "PYDANTIC_", "RAYON_")
+    own = ("PYTHON", "PYDANTIC_", "RAYON_", "UFOS_WARM_SPEC")
     return {k: v for k, v in os.environ.items() if k not in known and not k.startswith(own)}
 
 
@@ -73,7 +72,9 @@ def kernel_release():
     return os.uname().release
 
 
-@question("secrets", accepted="sysinfo() is what allocators size themselves by; it tells total memory, load and uptime only")
+@question(
+    "secrets", accepted="sysinfo() is what allocators size themselves by; it tells total memory, load and uptime only"
+)
 def memory_and_load():
     """The host's total memory and load are known to leak; they name no user, no data and no address."""
     buffer = (ctypes.c_ulong * 16)()

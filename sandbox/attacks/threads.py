@@ -1,6 +1,5 @@
 """Attacks through threads that were open before the locks, and through the engine's own parts."""
 
-# ruff: noqa: F821, S, SIM
 # pyright: reportUndefinedVariable=false
 
 from ufos_sandbox.outcome import State
@@ -13,7 +12,9 @@ def catalog_reads_system_files():
     from nautilus_trader.model import NautilusDataType
     from nautilus_trader.persistence import ParquetDataCatalog
 
-    return ParquetDataCatalog("/etc").query(NautilusDataType.QuoteTick, ["x"]) or ParquetDataCatalog("/proc").instruments()
+    return (
+        ParquetDataCatalog("/etc").query(NautilusDataType.QuoteTick, ["x"]) or ParquetDataCatalog("/proc").instruments()
+    )
 
 
 @question("threads")

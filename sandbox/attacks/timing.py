@@ -1,6 +1,5 @@
 """Attacks on time limits and on the order in which things happen."""
 
-# ruff: noqa: F821, S, SIM
 # pyright: reportUndefinedVariable=false
 
 from ufos_sandbox.outcome import State

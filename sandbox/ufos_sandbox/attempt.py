@@ -36,6 +36,7 @@ class Request:
 
     code: str
     spec: dict[str, Any]
+    """With decimals marked."""
     part: Slice
     wall_s: float
     end_ns: int = 0

@@ -120,7 +120,9 @@ def _check_fills(
             findings.against(f"{name} is reported twice")
         seen.add((fill.trade_id, fill.client_order_id))
         if (fill.instrument_id, fill.side, fill.book) != (order.instrument_id, order.side, order.book):
-            findings.against(f"{name} is {fill.side} {fill.instrument_id}, its order {order.side} {order.instrument_id}")
+            findings.against(
+                f"{name} is {fill.side} {fill.instrument_id}, its order {order.side} {order.instrument_id}"
+            )
         if fill.ts < last_ns:
             findings.against(f"{name} at {fill.ts} stands after a fill at {last_ns}")
         last_ns = max(last_ns, fill.ts)

@@ -1,4 +1,4 @@
-"""Judges every fill against the host's own market data: price, size and cause, at the instant it is said to have happened.
+"""Judges every fill against the host's own market data: price, size and cause at the instant it is said to have.
 
 A fill that takes must find its price on the other side of the market, before or at that instant. A fill that rests
 must be reached at that very instant, by a trade or by the other side of the market.
@@ -102,7 +102,11 @@ class Market:
             price, size = pl.col("price"), pl.col("size")
             parts.append(
                 self.trades.select(
-                    "ts", price.alias("bid_price"), price.alias("ask_price"), size.alias("bid_size"), size.alias("ask_size")
+                    "ts",
+                    price.alias("bid_price"),
+                    price.alias("ask_price"),
+                    size.alias("bid_size"),
+                    size.alias("ask_size"),
                 )
             )
         return pl.concat(parts).sort("ts", maintain_order=True) if parts else None
@@ -140,20 +144,21 @@ class Market:
         ).with_columns(pl.when(self._explained()).then(None).otherwise("open").alias("open"))
 
     def _explained(self) -> pl.Expr:
-        """A tick worse than displayed is what a larger order pays for its rest, or slippage where the venue has it."""
+        """Tell where a tick worse than displayed is what a larger order pays for its rest, or slippage of the venue."""
         slips = self.venue["fill"]["prob_slippage"] > 0
         tick = pl.col("nearest") <= pl.col("tick") * (1 + 1e-9)
         return tick & (pl.col("rest_of_order") | pl.lit(slips))
 
     def _taker_deep(self, fills: pl.DataFrame) -> pl.DataFrame:
         levels = self._levels()
-        assert levels is not None
         other = pl.when(pl.col("side") == "BUY").then(pl.lit("SELL")).otherwise(pl.lit("BUY"))
         wanted = fills.with_columns(other.alias("book_side"))
         before = (
             wanted.with_columns((pl.col("ts") - 1).alias("ts"))
             .sort("ts")
-            .join_asof(levels, on="ts", by_left=["book_side", "price"], by_right=["book_side", "price"], check_sortedness=False)
+            .join_asof(
+                levels, on="ts", by_left=["book_side", "price"], by_right=["book_side", "price"], check_sortedness=False
+            )
             .select("n", pl.col("level_size").alias("before"), pl.col("level_ts").alias("before_ts"))
         )
         at = (
@@ -182,13 +187,12 @@ class Market:
         )
         return joined.with_columns(problem.alias("problem"), pl.lit(None, pl.String).alias("open"))
 
-    def _levels(self) -> pl.DataFrame | None:
+    def _levels(self) -> pl.DataFrame:
         """Return the size of a book level after each change of it."""
-        if self.deltas is None:
-            return None
+        deltas = self.deltas if self.deltas is not None else pl.DataFrame()
         gone = pl.col("action") == "DELETE"
         return (
-            self.deltas.filter(pl.col("action") != "CLEAR")
+            deltas.filter(pl.col("action") != "CLEAR")
             .select(
                 "ts",
                 pl.col("side").alias("book_side"),
@@ -203,7 +207,9 @@ class Market:
         """Return when the book was last emptied before each fill; 0 where it never was."""
         if self.deltas is None:
             return wanted.select("n", pl.lit(0, pl.Int64).alias("cleared_ts"))
-        clears = self.deltas.filter(pl.col("action") == "CLEAR").select("ts", pl.col("ts").alias("cleared_ts")).sort("ts")
+        clears = (
+            self.deltas.filter(pl.col("action") == "CLEAR").select("ts", pl.col("ts").alias("cleared_ts")).sort("ts")
+        )
         joined = wanted.select("n", pl.col("ts") - 1).sort("ts").join_asof(clears, on="ts")
         return joined.select("n", pl.col("cleared_ts").fill_null(0))
 
@@ -214,15 +220,23 @@ class Market:
             )
         bars = self.bars.sort("ts")
         slack = pl.col("tick").cast(DEC) * SLIP_TICKS
-        last = fills.sort("ts").join_asof(bars, on="ts").with_columns(
-            pl.min_horizontal("low", "close").alias("low"), pl.max_horizontal("high", "close").alias("high")
+        last = (
+            fills.sort("ts")
+            .join_asof(bars, on="ts")
+            .with_columns(
+                pl.min_horizontal("low", "close").alias("low"), pl.max_horizontal("high", "close").alias("high")
+            )
         )
         outside = (pl.col("price") < pl.col("low") - slack) | (pl.col("price") > pl.col("high") + slack)
         problem = (
             pl.when(pl.col("low").is_null())
             .then(pl.lit("there was no market yet"))
             .when(outside)
-            .then(pl.format("outside the bar from {} to {}", pl.col("low").cast(pl.String), pl.col("high").cast(pl.String)))
+            .then(
+                pl.format(
+                    "outside the bar from {} to {}", pl.col("low").cast(pl.String), pl.col("high").cast(pl.String)
+                )
+            )
         )
         return last.with_columns(problem.alias("problem"), pl.lit(BAR_PRICE).alias("open"))
 
@@ -236,7 +250,9 @@ class Market:
         crossed = self._crossed(fills)
         need = fills.group_by("ts", "side").agg(pl.col("quantity").sum().alias("need"))
         joined = (
-            fills.join(traded, on="n", how="left").join(crossed, on="n", how="left").join(need, on=["ts", "side"], how="left")
+            fills.join(traded, on="n", how="left")
+            .join(crossed, on="n", how="left")
+            .join(need, on=["ts", "side"], how="left")
         )
         through, at = pl.col("through").fill_null(0), pl.col("touching").fill_null(0)
         by_book = pl.col("reached").fill_null(False)
@@ -255,8 +271,10 @@ class Market:
             return fills.select("n", pl.lit(None, DEC).alias("through"), pl.lit(None, DEC).alias("touching"))
         prints = self.trades.select("ts", pl.col("price").alias("print"), "size")
         both = fills.select("n", "ts", "side", "price").join(prints, on="ts", how="inner")
-        beyond = pl.when(pl.col("side") == "BUY").then(pl.col("print") < pl.col("price")).otherwise(
-            pl.col("print") > pl.col("price")
+        beyond = (
+            pl.when(pl.col("side") == "BUY")
+            .then(pl.col("print") < pl.col("price"))
+            .otherwise(pl.col("print") > pl.col("price"))
         )
         return both.group_by("n").agg(
             pl.col("size").filter(beyond).sum().alias("through"),
@@ -272,16 +290,20 @@ class Market:
         both = fills.select("n", "ts", "side", "price", other.alias("book_side")).join(
             asks, on=["ts", "book_side"], how="inner"
         )
-        came = pl.when(pl.col("side") == "BUY").then(pl.col("level") <= pl.col("price")).otherwise(
-            pl.col("level") >= pl.col("price")
+        came = (
+            pl.when(pl.col("side") == "BUY")
+            .then(pl.col("level") <= pl.col("price"))
+            .otherwise(pl.col("level") >= pl.col("price"))
         )
         return both.group_by("n").agg(came.any().alias("reached"))
 
     def _other_side(self) -> pl.DataFrame | None:
         if self.deep:
             levels = self._levels()
-            return None if levels is None else levels.filter(pl.col("level_size") > 0).select(
-                "ts", "book_side", pl.col("price").alias("level")
+            return (
+                None
+                if levels is None
+                else levels.filter(pl.col("level_size") > 0).select("ts", "book_side", pl.col("price").alias("level"))
             )
         if self.quotes is None:
             return None
@@ -313,6 +335,8 @@ def _fill_frame(fills: list[Fill], tick: float) -> pl.DataFrame:
 
 def _states_at(fills: pl.DataFrame, tops: pl.DataFrame) -> pl.DataFrame:
     """Return, for each fill, the state just before its instant and every state at it."""
-    before = fills.with_columns((pl.col("ts") - 1).alias("ts")).sort("ts").join_asof(tops, on="ts").drop_nulls("ask_price")
+    before = (
+        fills.with_columns((pl.col("ts") - 1).alias("ts")).sort("ts").join_asof(tops, on="ts").drop_nulls("ask_price")
+    )
     at = fills.join(tops, on="ts", how="inner")
     return pl.concat([before, at.select(before.columns)])

@@ -118,6 +118,9 @@ def audit_money(result: GuestResult, part: Slice, spec: dict[str, Any], findings
             continue
         _check_commission(fill, part, books.venues, orders_charged, findings)
         books.add(fill)
+    if any(v.get("funding") for v in spec["venues"]):
+        findings.unclear("balances that funding payments changed")
+        return books
     if any(v["base_currency"] for v in spec["venues"]):
         findings.unclear("balances of single-currency accounts, which the engine converts")
         return books
@@ -136,9 +139,7 @@ def audit_money(result: GuestResult, part: Slice, spec: dict[str, Any], findings
     return books
 
 
-def _check_commission(
-    fill: Fill, part: Slice, venues: dict[str, Any], charged: set[str], findings: Findings
-) -> None:
+def _check_commission(fill: Fill, part: Slice, venues: dict[str, Any], charged: set[str], findings: Findings) -> None:
     instrument = part.instruments[fill.instrument_id]
     fees = venues[instrument.venue]["fees"]
     price, quantity = Decimal(fill.price), Decimal(fill.quantity)

@@ -1,5 +1,6 @@
 """Containers on a Docker engine: made with every lock on, used once, gone afterwards."""
 
+import json
 import os
 import socket
 import time
@@ -9,16 +10,36 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from ufos_nautilus.limits import SANDBOX_GRACE_S
-from ufos_sandbox.engine_api import DEADLINE_LABEL, OWNER_LABEL, PROJECT_LABEL, Api, SandboxUnavailableError, require_sdk
+from ufos_nautilus.limits import SANDBOX_GRACE_S, SANDBOX_HEARTBEAT_S
+from ufos_sandbox.engine_api import (
+    DEADLINE_LABEL,
+    OWNER_LABEL,
+    PROJECT_LABEL,
+    Api,
+    SandboxUnavailableError,
+    require_sdk,
+)
 from ufos_sandbox.image.build import image_name, seccomp_profile
 from ufos_sandbox.limits import Limits
 from ufos_sandbox.messages import Ready
+from ufos_sandbox.requests import check_spec
 from ufos_sandbox.stream import Stream
 
+WARM_SPEC = "UFOS_WARM_SPEC"
+"""Environment variable in which a guest finds the spec of its tiny first run."""
+SILENCE_S = 3 * SANDBOX_HEARTBEAT_S
 CPU_PERIOD_US = 10_000
 """A container that used its share waits for the rest of a period: 10 ms instead of the usual 100."""
 FILE_BYTES_MAX = 64 * 1024 * 1024
+
+
+@cache
+def warm_spec() -> str:
+    """Return the run spec of the tiny run of a warm container."""
+    venue = {"name": "UP", "balances": ["1000 USD"], "book": "L1"}
+    book = {"id": "WARM-1", "class_path": "warm:WarmBook"}
+    spec = {"name": "warm", "data": [{"catalog": "warm"}], "venues": [venue], "books": [book]}
+    return json.dumps(check_spec(spec | {"ledger": {"enabled": False}}).marked, default=str)
 
 
 class ImageMissingError(Exception):
@@ -80,8 +101,8 @@ class Backend(Protocol):
         """Remove what host processes that are gone left behind."""
         ...
 
-    def start(self, limits: Limits) -> Container:
-        """Start one; it is not ready yet."""
+    def start(self, limits: Limits, *, warm: bool = False) -> Container:
+        """Start one, which is not ready yet; with `warm` it makes a tiny run before it is."""
         ...
 
     def remove(self, container_id: str) -> None:
@@ -94,6 +115,10 @@ class Backend(Protocol):
 
     def alive(self) -> bool:
         """Tell whether the engine answers."""
+        ...
+
+    def close(self) -> None:
+        """Close the way to the engine."""
         ...
 
     @property
@@ -135,7 +160,7 @@ class DockerBackend:
         with suppress(Exception):
             reap(self.api)
 
-    def start(self, limits: Limits) -> Container:
+    def start(self, limits: Limits, *, warm: bool = False) -> Container:
         """Create, attach, start.
 
         Raises
@@ -148,7 +173,7 @@ class DockerBackend:
         client, started = self.api.client, time.monotonic()
         container_id = ""
         try:
-            container_id = client.create_container_from_config(self._config(limits))["Id"]
+            container_id = client.create_container_from_config(self._config(limits, warm))["Id"]
             raw = client.attach_socket(container_id, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             stream = Stream(_own_socket(raw), framed=True)
             client.start(container_id)
@@ -183,12 +208,16 @@ class DockerBackend:
             self.api.close_thread()
             return False
 
+    def close(self) -> None:
+        """Close the connection to the engine."""
+        self.api.close()
+
     def _forget(self, container_id: str) -> None:
         if container_id:
             with suppress(Exception):
                 self.api.remove_container(container_id)
 
-    def _config(self, limits: Limits) -> dict[str, Any]:
+    def _config(self, limits: Limits, warm: bool) -> dict[str, Any]:
         client = self.api.client
         host = client.create_host_config(
             network_mode="none",
@@ -217,7 +246,8 @@ class DockerBackend:
         deadline = time.time() + limits.idle_s + limits.wall_s + 2 * SANDBOX_GRACE_S
         return {
             "Image": self.image,
-            "Cmd": [str(limits.idle_s), str(SANDBOX_GRACE_S)],
+            "Cmd": [str(limits.idle_s), str(SANDBOX_GRACE_S), str(SILENCE_S)],
+            "Env": [f"{WARM_SPEC}={warm_spec()}"] if warm else [],
             "User": "65534:65534",
             "OpenStdin": True,
             "StdinOnce": True,
@@ -268,4 +298,5 @@ def _own_socket(raw: Any) -> socket.socket:
     response = getattr(raw, "_response", None)
     if response is not None:
         response.close()
+    inner.close()
     return duplicate

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import threading
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ufos_nautilus.errors import RunFailedError
 
@@ -12,6 +12,7 @@ PROJECT_LABEL: Final = "org.ufos.sandbox"
 """On every container and image of the product; nothing without it is ever touched."""
 OWNER_LABEL: Final = "org.ufos.sandbox.owner"
 DEADLINE_LABEL: Final = "org.ufos.sandbox.deadline"
+INSTALL: Final = "install and start Docker (Debian: apt-get install docker.io; dockerd)"
 CALL_TIMEOUT_S: Final = 60
 """Longest wait for one answer of the engine."""
 BUILD_TIMEOUT_S: Final = 900
@@ -25,9 +26,8 @@ class SandboxUnavailableError(RunFailedError):
             problem,
             expected="a Docker engine that this user may use",
             next_step=(
-                f"two ways on: (1) {first_way or 'install and start Docker (Debian: apt-get install docker.io; dockerd)'}, "
-                "then `ufos sandbox doctor`; (2) describe the strategy as a run spec instead of code, which needs no "
-                "sandbox (`ufos spec schema`, `ufos backtest SPEC`)"
+                f"two ways on: (1) {first_way or INSTALL}, then `ufos sandbox doctor`; (2) describe the strategy as a "
+                "run spec instead of code, which needs no sandbox (`ufos spec schema`, `ufos backtest SPEC`)"
             ),
         )
         self.code = code
@@ -40,6 +40,8 @@ class Api:
         self.base_url, self.timeout_s = base_url, timeout_s
         self._version: str | None = None
         self._local = threading.local()
+        self._all: list[Any] = []
+        self._lock = threading.Lock()
         self.client.ping()
 
     @property
@@ -68,13 +70,30 @@ class Api:
         except docker.errors.DockerException as error:
             raise SandboxUnavailableError(f"the Docker engine does not answer: {_short(error)}") from None
         self._version = client.api_version
+        with self._lock:
+            self._all.append(client)
         return client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the clients of all threads; the connection can't be used afterwards."""
+        with self._lock:
+            clients, self._all = self._all, []
+        for client in clients:
+            client.close()
 
     def close_thread(self) -> None:
         """Close this thread's client."""
         client = getattr(self._local, "client", None)
         if client is not None:
             self._local.client = None
+            with self._lock, suppress(ValueError):
+                self._all.remove(client)
             client.close()
 
     def image_id(self, name: str) -> str:

@@ -2,134 +2,173 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
+from ufos_nautilus.market.tables import DECIMAL, F_LAST
 from ufos_sandbox.audit_money import Books, Position, step
 from ufos_sandbox.messages import GuestResult
 from ufos_sandbox.slices import Slice
 
 SAMPLES = 200
 """Instants at which equity is taken, evenly over the slice."""
+TOPS = {"ts": pl.Int64, "bid": DECIMAL, "ask": DECIMAL}
+TOPS_KEPT = 2_000
+"""States of a book's top kept for marking positions."""
 
 
-def figures(result: GuestResult, part: Slice, spec: dict[str, Any], books: Books) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return profit by currency and the statistics.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The state of a run at one instant."""
+
+    ts: int
+    balances: dict[tuple[str, str], Decimal]
+    gains: dict[tuple[str, str], Decimal]
+    """Venue and currency -> change of balance since the start, with open positions at mid."""
+    held: dict[str, Decimal]
+
+
+def figures(
+    result: GuestResult, part: Slice, spec: dict[str, Any], books: Books
+) -> tuple[dict[str, str], dict[str, Any], list[Sample]]:
+    """Return profit by currency, the statistics and the samples they rest on.
 
     Returns
     -------
-    (dict, dict)
+    (dict, dict, list of Sample)
         Profit of all positions and cash at the last mid price, as decimal text; statistics: counts, fees, turnover,
         largest position, share of winning closes, and for each currency the largest fall of equity and the ratio of
         mean to deviation of its changes (not annualised).
 
     """
     marks = Marks(part)
+    samples = sample(result, part, spec, marks)
     profit: dict[str, Decimal] = defaultdict(Decimal)
-    for (venue, code), amount in books.balances.items():
-        profit[code] += amount - books.start.get((venue, code), Decimal(0))
-    for name, position in books.positions.items():
-        for code, value in _open_value(position, marks.last(name), books).items():
-            profit[code] += value
-    rounded = {code: _text(value.quantize(step(code))) for code, value in sorted(profit.items())}
+    for (_, code), amount in gains(books, {name: marks.last(name) for name in books.positions}).items():
+        profit[code] += amount
+    rounded = {code: text(value.quantize(step(code))) for code, value in sorted(profit.items())}
     closes = books.wins + books.losses
     makers = sum(f.liquidity == "MAKER" for f in result.fills)
+    curves: dict[str, list[float]] = defaultdict(list)
+    for at in samples:
+        by_code: dict[str, Decimal] = defaultdict(Decimal)
+        for (_, code), amount in at.gains.items():
+            by_code[code] += amount
+        for code, amount in by_code.items():
+            curves[code].append(float(amount))
     statistics = {
         "orders": len(result.orders),
         "fills": len(result.fills),
         "denied": result.counts.denied,
         "rejected": result.counts.rejected,
         "maker_share": round(makers / len(result.fills), 6) if result.fills else None,
-        "fees": {c: _text(v) for c, v in sorted(books.fees.items())},
-        "turnover": {c: _text(v) for c, v in sorted(books.turnover.items())},
-        "max_inventory": {n: _text(p.largest) for n, p in sorted(books.positions.items())},
+        "fees": {c: text(v) for c, v in sorted(books.fees.items())},
+        "turnover": {c: text(v) for c, v in sorted(books.turnover.items())},
+        "max_inventory": {n: text(p.largest) for n, p in sorted(books.positions.items())},
         "win_rate": round(books.wins / closes, 6) if closes else None,
-        "equity": {code: _curve(values) for code, values in sorted(equity(result, part, spec, marks).items())},
+        "equity": {code: _curve(values) for code, values in sorted(curves.items())},
     }
-    return rounded, statistics
+    return rounded, statistics, samples
 
 
 class Marks:
-    """Mid prices of the slice's instruments over time."""
+    """Best bid and ask of the slice's instruments over time, as far as the slice tells."""
 
     def __init__(self, part: Slice) -> None:
         self._part = part
-        self._mids: dict[str, pl.DataFrame] = {}
+        self._tops: dict[str, pl.DataFrame] = {}
 
     def frame(self, name: str) -> pl.DataFrame:
-        """Return ``ts`` and ``mid``; from quotes, else the prices of trades, else the closes of bars."""
-        if name not in self._mids:
-            self._mids[name] = self._make(name)
-        return self._mids[name]
+        """Return ``ts``, ``bid`` and ``ask``: of quotes or the book, else twice the price of trades or bars."""
+        if name not in self._tops:
+            self._tops[name] = self._make(name)
+        return self._tops[name]
 
     def last(self, name: str) -> Decimal | None:
         """Return the last mid price."""
         frame = self.frame(name)
-        return frame["mid"][-1] if frame.height else None
+        return (frame["bid"][-1] + frame["ask"][-1]) / 2 if frame.height else None
 
-    def at(self, name: str, times: list[int]) -> list[Decimal | None]:
-        """Return the mid price at each instant."""
+    def at(self, name: str, times: list[int]) -> list[tuple[Decimal, Decimal] | None]:
+        """Return bid and ask at each instant; the times must not go back."""
         frame = self.frame(name)
         if frame.is_empty():
             return [None] * len(times)
         asked = pl.DataFrame({"ts": pl.Series(times, dtype=pl.Int64)})
-        return asked.join_asof(frame, on="ts")["mid"].to_list()
+        found = asked.join_asof(frame, on="ts").select("bid", "ask").rows()
+        return [None if bid is None else (bid, ask) for bid, ask in found]
 
     def _make(self, name: str) -> pl.DataFrame:
         ts = pl.col("ts_init").dt.epoch("ns").alias("ts")
-        mid = (pl.col("bid_price") + pl.col("ask_price")) / 2
-        choices = (("quotes", mid), ("trades", pl.col("price")), ("bars", pl.col("close")))
-        for kind, value in choices:
-            for identifier in self._part.identifiers(kind, name)[:1]:
-                return self._part.frame(kind, identifier).select(ts, value.cast(pl.Decimal(38, 16)).alias("mid")).sort("ts")
+        for identifier in self._part.identifiers("quotes", name)[:1]:
+            frame = self._part.frame("quotes", identifier)
+            return frame.select(ts, pl.col("bid_price").alias("bid"), pl.col("ask_price").alias("ask")).sort("ts")
         for identifier in self._part.identifiers("order_book_deltas", name)[:1]:
-            return _mids_of_book(self._part.frame("order_book_deltas", identifier))
-        return pl.DataFrame(schema={"ts": pl.Int64, "mid": pl.Decimal(38, 16)})
+            return _tops_of_book(self._part.frame("order_book_deltas", identifier))
+        for kind, column in (("trades", "price"), ("bars", "close")):
+            for identifier in self._part.identifiers(kind, name)[:1]:
+                frame = self._part.frame(kind, identifier)
+                return frame.select(ts, pl.col(column).alias("bid"), pl.col(column).alias("ask")).sort("ts")
+        return pl.DataFrame(schema=TOPS)
 
 
-def _mids_of_book(deltas: pl.DataFrame) -> pl.DataFrame:
-    """Replay a book and keep its mid price after every event, thinned to `SAMPLES` and the last."""
+def _tops_of_book(deltas: pl.DataFrame) -> pl.DataFrame:
+    """Replay a book and keep its top now and then, and at the end."""
     times = deltas["ts_init"].dt.epoch("ns").to_list()
-    rows = zip(times, deltas["action"].to_list(), deltas["side"].to_list(), deltas["price"].to_list(), strict=True)
-    every = max(1, len(times) // (SAMPLES * 4))
-    levels: dict[str, set[Decimal]] = {"BUY": set(), "SELL": set()}
-    out: list[tuple[int, Decimal]] = []
-    for n, (ts, action, side, price) in enumerate(rows):
+    prices = (deltas["price"] * 10**9).cast(pl.Int64).to_list()
+    rows = zip(
+        times, deltas["action"].to_list(), deltas["side"].to_list(), prices, deltas["flags"].to_list(), strict=True
+    )
+    every = max(1, len(times) // TOPS_KEPT)
+    bids: set[int] = set()
+    asks: set[int] = set()
+    out: list[tuple[int, Decimal, Decimal]] = []
+    due = 0
+    for n, (ts, action, side, price, flags) in enumerate(rows):
         if action == "CLEAR":
-            for book in levels.values():
-                book.clear()
+            bids.clear()
+            asks.clear()
         elif action == "DELETE":
-            levels[side].discard(price)
+            (bids if side == "BUY" else asks).discard(price)
         else:
-            levels[side].add(price)
-        if (n % every == 0 or n == len(times) - 1) and levels["BUY"] and levels["SELL"]:
-            out.append((ts, (max(levels["BUY"]) + min(levels["SELL"])) / 2))
-    return pl.DataFrame(out, schema={"ts": pl.Int64, "mid": pl.Decimal(38, 16)}, orient="row")
+            (bids if side == "BUY" else asks).add(price)
+        # Only between two events is a book whole.
+        if (n >= due or n == len(times) - 1) and flags & F_LAST and bids and asks:
+            due = n + every
+            out.append((ts, Decimal(max(bids)).scaleb(-9), Decimal(min(asks)).scaleb(-9)))
+    return pl.DataFrame(out, schema=TOPS, orient="row")
 
 
-def equity(result: GuestResult, part: Slice, spec: dict[str, Any], marks: Marks) -> dict[str, list[float]]:
-    """Return profit so far by currency, at evenly spaced instants."""
+def sample(result: GuestResult, part: Slice, spec: dict[str, Any], marks: Marks) -> list[Sample]:
+    """Return the state of the run at evenly spaced instants."""
     span = max(1, part.last_ns - part.first_ns)
     times = [part.first_ns + span * i // SAMPLES for i in range(1, SAMPLES + 1)]
     books, fills, at = Books(part, spec), result.fills, 0
     names = sorted({f.instrument_id for f in fills if f.instrument_id in part.instruments})
-    mids = {name: marks.at(name, times) for name in names}
-    out: dict[str, list[float]] = defaultdict(list)
+    tops = {name: marks.at(name, times) for name in names}
+    out = []
     for n, now in enumerate(times):
         while at < len(fills) and fills[at].ts <= now:
             if fills[at].instrument_id in part.instruments:
                 books.add(fills[at])
             at += 1
-        value: dict[str, Decimal] = defaultdict(Decimal)
-        for (venue, code), amount in books.balances.items():
-            value[code] += amount - books.start.get((venue, code), Decimal(0))
-        for name, position in books.positions.items():
-            for code, worth in _open_value(position, mids[name][n], books).items():
-                value[code] += worth
-        for code, worth in value.items():
-            out[code].append(float(worth))
+        mids = {name: None if (top := tops[name][n]) is None else (top[0] + top[1]) / 2 for name in names}
+        held = {name: p.quantity for name, p in books.positions.items()}
+        out.append(Sample(now, dict(books.balances), gains(books, mids), held))
+    return out
+
+
+def gains(books: Books, mids: Mapping[str, Decimal | None]) -> dict[tuple[str, str], Decimal]:
+    """Return what each balance has gained since the start, with open positions at the given prices."""
+    out = {key: amount - books.start.get(key, Decimal(0)) for key, amount in books.balances.items()}
+    for name, position in books.positions.items():
+        venue = position.instrument.venue
+        for code, worth in _open_value(position, mids.get(name), books).items():
+            out[venue, code] = out.get((venue, code), Decimal(0)) + worth
     return out
 
 
@@ -162,6 +201,7 @@ def _curve(values: list[float]) -> dict[str, Any]:
     }
 
 
-def _text(value: Decimal) -> str:
-    text = f"{value:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+def text(value: Decimal) -> str:
+    """Return a decimal without exponent and without trailing zeros."""
+    plain = f"{value:f}"
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain

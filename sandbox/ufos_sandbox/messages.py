@@ -40,7 +40,7 @@ class Order(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     ts_last: Nanos
     tags: Annotated[str, msgspec.Meta(max_length=256)]
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self):
         return iter(msgspec.structs.astuple(self))
 
 
@@ -60,11 +60,11 @@ class Fill(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     commission: Number
     commission_currency: Currency
 
-    def __iter__(self):  # noqa: ANN204
+    def __iter__(self):
         return iter(msgspec.structs.astuple(self))
 
 
-class Counts(Strict):
+class Counts(Strict, frozen=True):
     """What a recorder counted."""
 
     orders: Count
@@ -73,14 +73,14 @@ class Counts(Strict):
     rejected: Count
 
 
-class Hashes(Strict):
+class Hashes(Strict, frozen=True):
     """Digests over orders and fills."""
 
     orders: Digest
     fills: Digest
 
 
-class GuestResult(Strict):
+class GuestResult(Strict, frozen=True):
     """The one result of a run."""
 
     iterations: Count
@@ -95,7 +95,7 @@ class GuestResult(Strict):
     run_ms: Millis
 
 
-class GuestError(Strict):
+class GuestError(Strict, frozen=True):
     """What was wrong with the code."""
 
     phase: Literal["compile", "exec", "build", "callback", "run", "result"]
@@ -104,7 +104,7 @@ class GuestError(Strict):
     line: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)]
 
 
-class Ready(Strict):
+class Ready(Strict, frozen=True):
     """The first message: the engine is imported."""
 
     protocol: Count
@@ -112,10 +112,9 @@ class Ready(Strict):
     import_ms: Millis
 
 
-class Loaded(Strict):
-    """Sent after the locks and before foreign code exists, so its content can be believed."""
+class Loaded(Strict, frozen=True):
+    """Sent after the locks and before foreign code exists, so that its content can be believed."""
 
-    spec: dict[str, object]
     rows: Count
     items: Count
     start_ns: Nanos
@@ -124,7 +123,7 @@ class Loaded(Strict):
     lock_ms: Millis
 
 
-class End(Strict):
+class End(Strict, frozen=True):
     """The last message, from process 1: how the worker ended."""
 
     reason: Literal["done", "deadline", "idle", "host gone"]
@@ -133,7 +132,7 @@ class End(Strict):
     cpu_ms: Count
 
 
-class Message(Strict, omit_defaults=True):
+class Message(Strict, frozen=True, omit_defaults=True):
     """Exactly one of these is set."""
 
     ready: Ready | None = None

@@ -125,6 +125,8 @@ class SandboxResult:
     rows: int = 0
     guest: GuestResult | None = None
     """Orders, fills and balances as the container reported them."""
+    stored: str = ""
+    """Run directory, where the result was kept."""
     times_ms: dict[str, float] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     """Hashes of code, slice and image; runtime; limits: what it takes to repeat the run."""
@@ -150,6 +152,7 @@ class SandboxResult:
             "unjudged": self.unjudged,
             "digest": self.digest,
             "rows": self.rows,
+            "stored": self.stored,
             "net_pnl": self.net_pnl,
             "statistics": self.statistics,
             "times_ms": self.times_ms,
@@ -167,5 +170,8 @@ class SandboxResult:
         if self.guest is not None:
             out |= {"orders": len(self.guest.orders), "fills": len(self.guest.fills), "balances": self.guest.balances}
             if rows:
-                out |= {"order_rows": [list(o) for o in self.guest.orders], "fill_rows": [list(f) for f in self.guest.fills]}
+                out |= {
+                    "order_rows": [list(o) for o in self.guest.orders],
+                    "fill_rows": [list(f) for f in self.guest.fills],
+                }
         return out

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
+from ufos_nautilus.limits import SANDBOX_HEARTBEAT_S
 from ufos_sandbox.backend import Backend, Container
 from ufos_sandbox.limits import Limits
 
@@ -52,7 +53,7 @@ class Pool:
                 container = self._ready.popleft() if self._ready else None
                 self._changed.notify_all()
             if container is None:
-                return self._start(), False
+                return self._start(warm=False), False
             # A warm container has nothing to say; one that has ended says so.
             if container.stream.readable_now():
                 container.discard()
@@ -74,8 +75,8 @@ class Pool:
         while self._ready:
             self._ready.popleft().discard()
 
-    def _start(self) -> Container:
-        container = self.backend.start(self.limits)
+    def _start(self, *, warm: bool) -> Container:
+        container = self.backend.start(self.limits, warm=warm)
         try:
             container.wait_ready(time.monotonic() + self.limits.ready_s)
         except BaseException:
@@ -86,12 +87,18 @@ class Pool:
     def _refill(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or len(self._ready) < self.size)
+                wanted = self._changed.wait_for(
+                    lambda: self._closed or len(self._ready) < self.size, SANDBOX_HEARTBEAT_S
+                )
                 if self._closed:
                     return
+                for container in self._ready:
+                    container.stream.sign_of_life()
+            if not wanted:
+                continue
             container = None
             with suppress(Exception):
-                container = self._start()
+                container = self._start(warm=True)
             with self._changed:
                 if container is None:
                     self._changed.wait_for(lambda: self._closed, RETRY_S)

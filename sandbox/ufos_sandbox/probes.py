@@ -1,5 +1,6 @@
 """Attack probes: what each tries, what must happen, and whether it did."""
 
+import importlib.machinery
 import importlib.util
 import inspect
 import textwrap
@@ -34,7 +35,7 @@ def syscall(number, *args):
         raise OSError(code, os.strerror(code))
     return result
 '''
-ASK = '''
+ASK = """
 class Attack(Book):
     def on_start(self):
         try:
@@ -42,7 +43,7 @@ class Attack(Book):
         except BaseException as error:
             raise RuntimeError("{denied}" + type(error).__name__ + " " + str(error)[:200]) from None
         raise RuntimeError(("{worked}" if found else "{denied}") + str(found)[:200])
-'''
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +198,10 @@ def load_probes(folder: Path) -> list[Probe]:
         )
     _registry.clear()
     for file in files:
-        found = importlib.util.spec_from_file_location(f"ufos_attacks_{file.stem}", file)
-        assert found is not None and found.loader is not None
-        module = importlib.util.module_from_spec(found)
-        found.loader.exec_module(module)
+        loader = importlib.machinery.SourceFileLoader(f"ufos_attacks_{file.stem}", str(file))
+        found = importlib.util.spec_from_loader(loader.name, loader)
+        if found is not None:
+            loader.exec_module(importlib.util.module_from_spec(found))
     return list(_registry)
 
 
@@ -224,7 +225,12 @@ def run_probe(sandbox: Sandbox, probe: Probe, data: DataRequest) -> ProbeResult:
 
 
 def run_probes(
-    sandbox: Sandbox, probes: list[Probe], data: DataRequest, *, workers: int = 2, done: Callable[[ProbeResult], None] = lambda _: None
+    sandbox: Sandbox,
+    probes: list[Probe],
+    data: DataRequest,
+    *,
+    workers: int = 2,
+    done: Callable[[ProbeResult], None] = lambda _: None,
 ) -> list[ProbeResult]:
     """Run attacks, a few at a time; `done` gets each result as it comes, the list has them in order."""
 

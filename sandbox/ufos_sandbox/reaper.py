@@ -42,6 +42,8 @@ def reap(api: Api, *, everything: bool = False) -> list[Reaped]:
 
 def _why(labels: dict[str, str], state: str, everything: bool) -> str:
     deadline, owned_by = labels.get(DEADLINE_LABEL, "0"), labels.get(OWNER_LABEL, "")
+    if not owned_by:
+        return ""  # somebody made it from the product's image for a purpose of their own
     if time.time() > float(deadline if deadline.isdigit() else 0):
         return "past its deadline"
     # The processes of another machine or another boot can't be seen from here; their deadlines can.

@@ -1,10 +1,13 @@
-"""Turns what a caller asks for into a run spec for one book, with venues as a backtest of these instruments has them."""
+"""Turns what a caller asks for into a run spec for one book, with venues that suit its instruments."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+from ufos_nautilus.engine.spec_file import parse_spec
 from ufos_nautilus.errors import LimitExceededError, SpecError
 from ufos_nautilus.limits import SANDBOX_CODE_BYTES_MAX, SANDBOX_PARAMS_BYTES_MAX
 from ufos_nautilus.market.instruments import InstrumentSpec
@@ -36,6 +39,39 @@ def check_code(code: str) -> str:
     return code
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedSpec:
+    """A run spec in its two plain forms."""
+
+    data: dict[str, Any]
+    """JSON-ready, with all defaults."""
+    marked: dict[str, Any]
+    """The same with decimals marked, as a guest takes it."""
+
+
+def check_spec(data: dict[str, Any]) -> CheckedSpec:
+    """Validate a run spec on the host.
+
+    Raises
+    ------
+    SpecError
+        Naming the key, what came and the nearest valid key.
+
+    """
+    spec = parse_spec(data, "request")
+    return CheckedSpec(spec.model_dump(mode="json"), _marked(spec.model_dump()))
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
+    if isinstance(value, dict):
+        return {k: _marked(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_marked(v) for v in value]
+    return value
+
+
 def make_spec(
     part: Slice,
     params: Mapping[str, Any] | None,
@@ -46,7 +82,7 @@ def make_spec(
     book_id: str = BOOK_ID,
     sections: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a run spec over a slice; the guest validates it before any foreign code exists.
+    """Return a run spec over a slice, not yet validated.
 
     Parameters
     ----------
@@ -73,7 +109,9 @@ def make_spec(
             f"the parameters have {len(text):,} bytes", expected=f"at most {SANDBOX_PARAMS_BYTES_MAX:,}"
         )
     if not re.fullmatch(r"[A-Z][A-Z0-9]*-[A-Z0-9-]{1,32}", book_id):
-        raise SpecError(f"book id {book_id!r}", expected="upper-case letters and digits with a dash, for example BOOK-1")
+        raise SpecError(
+            f"book id {book_id!r}", expected="upper-case letters and digits with a dash, for example BOOK-1"
+        )
     unknown = set(sections or {}) - {"risk", "recording"}
     if unknown:
         raise SpecError(f"a sandboxed run has no section {sorted(unknown)[0]!r}", expected="risk or recording")

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 from ufos_nautilus.errors import UfosError
@@ -19,7 +20,8 @@ from ufos_sandbox.limits import Limits
 from ufos_sandbox.outcome import Failure, SandboxResult, State
 from ufos_sandbox.pool import Pool
 from ufos_sandbox.reaper import Janitor
-from ufos_sandbox.requests import check_code, make_spec
+from ufos_sandbox.record import store
+from ufos_sandbox.requests import CheckedSpec, check_code, check_spec, make_spec
 from ufos_sandbox.runtimes import make_backend
 from ufos_sandbox.slices import DataRequest, Slice, SliceCache
 from ufos_sandbox.stream import Cancel
@@ -64,6 +66,7 @@ class Sandbox:
     ) -> None:
         self.limits = limits or Limits()
         self.backend = backend or make_backend(runtime)
+        self._own_backend = backend is None
         self.backend.tidy()
         self.slices = SliceCache()
         self._places = threading.Semaphore(concurrency or os.cpu_count() or 1)
@@ -82,6 +85,8 @@ class Sandbox:
         """End all containers."""
         self.pool.close()
         self.janitor.close()
+        if self._own_backend:
+            self.backend.close()
 
     def run(
         self,
@@ -98,6 +103,7 @@ class Sandbox:
         truncations: int = SANDBOX_TRUNCATIONS,
         progress: Progress = lambda *_: None,
         cancel: Cancel | None = None,
+        keep: Path | None = None,
     ) -> SandboxResult:
         """Run code over a slice of market data and judge what comes out.
 
@@ -120,6 +126,8 @@ class Sandbox:
             Gets phase and share done, from this thread.
         cancel : Cancel, optional
             Ends the run within a tenth of a second once set, for example a `threading.Event`.
+        keep : Path, optional
+            Directory of runs in which a result that is not rejected is kept.
 
         Returns
         -------
@@ -136,9 +144,8 @@ class Sandbox:
         check_code(code)
         limit_s = min(wall_s or self.limits.wall_s, self.limits.wall_s)
         part = self.slices.get(data)
-        spec = make_spec(
-            part, params, venues=venues, seed=seed, name=name, book_id=book_id, sections=sections
-        )
+        plain = make_spec(part, params, venues=venues, seed=seed, name=name, book_id=book_id, sections=sections)
+        spec = check_spec(plain)
         cut_ms = _ms(started)
         progress("queued", 0.0)
         refused = self._enter(cancel)
@@ -146,11 +153,14 @@ class Sandbox:
             return refused
         queued_ms = _ms(started) - cut_ms
         try:
-            return self._run(code, part, spec, limit_s, truncations, progress, cancel, {"cut": cut_ms, "queue": queued_ms})
+            times_ms = {"cut": cut_ms, "queue": queued_ms}
+            return self._run(code, part, spec, limit_s, truncations, progress, cancel, times_ms, keep)
         finally:
             self._places.release()
 
-    async def run_async(self, code: str, data: DataRequest, params: Mapping[str, Any] | None = None, **options: Any) -> SandboxResult:
+    async def run_async(
+        self, code: str, data: DataRequest, params: Mapping[str, Any] | None = None, **options: Any
+    ) -> SandboxResult:
         """Run in a thread and await the result; cancelling the task ends the container.
 
         Parameters and result as of `run`; `progress` is called from the thread.
@@ -188,24 +198,25 @@ class Sandbox:
         self,
         code: str,
         part: Slice,
-        spec: dict[str, Any],
+        spec: CheckedSpec,
         wall_s: float,
         truncations: int,
         progress: Progress,
         cancel: Cancel | None,
         times_ms: dict[str, float],
+        keep: Path | None,
     ) -> SandboxResult:
         span = max(1, part.last_ns - part.first_ns)
         progress("running", 0.0)
 
         def run(piece: Slice, end_ns: int = 0, report: bool = False) -> Attempt:
-            request = Request(code=code, spec=spec, part=piece, wall_s=wall_s, end_ns=end_ns)
+            request = Request(code=code, spec=spec.marked, part=piece, wall_s=wall_s, end_ns=end_ns)
             shown = (lambda at: progress("running", min(1.0, (at - part.first_ns) / span))) if report else _silent
             return attempt(self.pool, request, cancel=cancel, progress=shown, dispose=self.janitor.dispose)
 
         whole = run(part, report=True)
         progress("checking", 0.0)
-        out = judge(whole, part, code, truncations, run, lambda share: progress("checking", share))
+        out, account = judge(whole, part, spec.data, code, truncations, run, lambda share: progress("checking", share))
         out.times_ms = times_ms | whole.times_ms | out.times_ms
         out.provenance = {
             "code": hashlib.sha256(code.encode()).hexdigest(),
@@ -213,8 +224,9 @@ class Sandbox:
             "image": self._image(),
             "runtime": self.backend.name,
             "limits": ",".join(f"{k}={v:g}" for k, v in self.limits.as_dict().items()),
-            "landlock": str(whole.times_ms.get("landlock", "")),
         }
+        if keep is not None and account is not None and out.state is State.COMPLETED:
+            out.stored = str(store(out, part, account, code, keep))
         progress("done", 1.0)
         return out
 

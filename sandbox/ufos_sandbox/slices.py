@@ -256,4 +256,4 @@ def _ns(at: datetime) -> int:
 
 def guest_tables(part: Slice) -> list[dict[str, Any]]:
     """Return the tables of a slice as a request names them."""
-    return [{"kind": t.kind, "identifier": t.identifier, "rows": t.rows} for t in part.tables]
+    return [{"kind": t.kind, "identifier": t.identifier, "rows": t.rows, "first_ns": t.first_ns} for t in part.tables]

@@ -1,4 +1,4 @@
-"""The host's end of a container's stream: bytes in, messages out, never more than the limits and never past a deadline."""
+"""The host's end of a container's stream: bytes in, messages out, within the limits and before a deadline."""
 
 import select
 import socket
@@ -93,6 +93,11 @@ class Stream:
         if self._frames > SANDBOX_FRAMES_MAX:
             raise TooMuchOutputError(f"more than {SANDBOX_FRAMES_MAX:,} messages")
         return decode(body)
+
+    def sign_of_life(self) -> None:
+        """Tell a waiting container that its host is there; one that is gone is noticed when it is used."""
+        with suppress(OSError):
+            self.sock.send(LENGTH.pack(0))
 
     def readable_now(self) -> bool:
         """Tell whether anything, or the end, waits to be read; a warm container has nothing to say."""

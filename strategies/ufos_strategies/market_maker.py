@@ -90,7 +90,8 @@ class MarketMaker(Book[MarketMakerConfig]):
         if p.source == "quotes":
             self.subscribe_quotes(self.instrument_id)
         else:
-            self.subscribe_book_deltas(self.instrument_id, BookType.L2_MBP, managed=True)
+            kind = BookType.L3_MBO if p.source == "orders" else BookType.L2_MBP
+            self.subscribe_book_deltas(self.instrument_id, kind, managed=True)
         if self.learner is not None or p.toxicity is not None:
             self.subscribe_trades(self.instrument_id)
         if p.funding is not None:
@@ -285,7 +286,7 @@ class MarketMaker(Book[MarketMakerConfig]):
         learner = self.learner
         if learner is None or self.params.intensity is None or not self.params.intensity.prior_from_market:
             return
-        has_book = self.params.source == "book" and self.cache.has_order_book(self.instrument_id)
+        has_book = self.params.source != "quotes" and self.cache.has_order_book(self.instrument_id)
         book = self.cache.order_book(self.instrument_id) if has_book else None
         if learner.believe_market(now_ns, book, self.grid.ticks_per_unit):
             self._watch_quotes()

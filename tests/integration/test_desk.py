@@ -11,8 +11,9 @@ import pytest
 from tests.specs import market_spec
 from ufos_nautilus.engine import RunResult, parse_spec, run_backtest
 from ufos_nautilus.errors import DataError, RunFailedError, SpecError
+from ufos_nautilus.limits import ACTORS_PER_RUN_MAX
 from ufos_nautilus.market.synthetic import START_NS
-from ufos_nautilus.report import RunTables
+from ufos_nautilus.report import RunTables, write_report
 from ufos_nautilus.report.sections.attribution import run_attribution
 from ufos_nautilus.research.attribution import by_book, require_exact
 
@@ -60,6 +61,50 @@ def test_the_desk_counts_what_it_did(tmp_path):
     assert figures["seconds"] == pytest.approx(58.0, abs=0.5)
     assert 0.9 < figures["two_sided"] <= figures["quoted"] <= 1.0
     assert figures["mode"] == "NORMAL"
+
+
+def test_the_report_says_where_the_profit_came_from(tmp_path):
+    result = run(tmp_path)
+    page = write_report(result.directory).read_text("utf-8")
+    for text in (
+        "Parts of the profit",
+        "By side of the quote",
+        "Profit of a fill as time passes",
+        "exact",
+        "Fill ratios of limit orders",
+        "Queue: fills by how long",
+        "What the desks counted",
+        "suppressed",
+    ):
+        assert text in page, text  # fmt: skip
+    assert "off " not in page.split("Parts of the profit")[1].split("</table>")[0]
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"levels": {"count": 21}}, "levels.count"),
+        ({"inventory_target": "4"}, "inventory_target is beyond max_inventory"),
+        ({"hedge": {"at": "2", "to": "2"}}, "has to be below"),
+        ({"hedge": {"at": "4"}}, "would never hedge"),
+        ({"quote_from": "2026-01-05T14:30:00"}, "no time zone"),
+        ({"fade": {"hold_msec": 1.0}}, "hold_ms"),
+        ({"order_size": "4"}, "max_inventory is below order_size"),
+        ({"session": {"opens": "09:00", "closes": "17:00"}, "funding": {}}, "two horizons"),
+    ],
+    ids=range(8),
+)
+def test_parameters_that_make_no_sense_are_refused_before_the_run(tmp_path, params, message):
+    with pytest.raises(SpecError, match=message):
+        run(tmp_path, **params)
+
+
+def test_more_actors_than_the_limit_are_refused():
+    one = {"class_path": "tests.books.messenger:Messenger"}
+    with pytest.raises(SpecError, match="actors"):
+        parse_spec(market_spec(actors=[{"id": f"A-{i}", **one} for i in range(ACTORS_PER_RUN_MAX + 1)]))
+    with pytest.raises(SpecError, match="'A-1' is there twice"):
+        parse_spec(market_spec(actors=[{"id": "A-1", **one}] * 2))
 
 
 def test_several_levels_stand_behind_each_other_with_their_sizes(tmp_path):
@@ -258,3 +303,48 @@ def test_an_actor_that_raises_fails_the_run(tmp_path):
 def test_an_actor_that_makes_no_sense_is_refused_before_the_run(tmp_path, actor, message):
     with pytest.raises((SpecError, DataError), match=message):
         run(tmp_path, actors=[{"id": "ACTOR-1", **actor}])
+
+
+def funded(rate: str) -> dict[str, Any]:
+    venue = market_spec()["venues"][0]
+    return venue | {"funding": [{"instrument_id": "SIM-PERP.SIM", "rate": rate, "interval_s": 5.0}]}
+
+
+def run_funded(root: Path, rate: str, **params: Any) -> RunResult:
+    spec = market_spec(venues=[funded(rate)])
+    spec["data"][0]["synthetic"]["params"] = {"duration_s": 120.0}
+    spec["books"][0]["params"] |= {"max_inventory": "10"} | params
+    return run_backtest(parse_spec(spec), root=root)
+
+
+def test_funding_is_settled_posted_and_a_part_of_the_profit(tmp_path):
+    result = run_funded(tmp_path, "0.001")
+    books = by_book(run_attribution(RunTables.load(result.directory)), result["ledger"]["books"])
+    require_exact(books)
+    assert result["ledger"]["reconciled"]
+    paid = Decimal(0)
+    position = held(result).select(pl.col("ts").cast(pl.Int64), "held").rows()
+    mids = result.inventory.select(pl.col("ts").cast(pl.Int64), (pl.col("bid") + pl.col("ask")) / 2).rows()
+    for at in range(START_NS + 5 * 10**9, START_NS + 120 * 10**9 + 1, 5 * 10**9):
+        q = next((h for ts, h in reversed(position) if ts < at), Decimal(0))
+        mid = next((m for ts, m in reversed(mids) if ts <= at), Decimal(100))
+        paid += q * mid * Decimal("0.001")
+    assert books["funding"][0] == pytest.approx(-paid, abs=Decimal("0.02"))
+    assert books["funding"][0] != 0
+
+
+def test_a_desk_that_knows_the_funding_leans_to_the_side_that_receives_it(tmp_path):
+    means = {}
+    for rate in ("0.001", "-0.001"):
+        result = run_funded(tmp_path, rate, funding={"interval_s": 5.0, "holding_s": 5.0})
+        means[rate] = result.inventory["quantity"].mean()
+        paid = Decimal(result["ledger"]["books"]["MM-SIM"]["pnl"]["USDT"]["funding"])
+        assert paid > 0, "it receives more than it pays"
+    assert means["0.001"] < 0 < means["-0.001"]
+
+
+def test_funding_of_what_is_no_perpetual_of_the_venue_is_refused(tmp_path):
+    spec = market_spec(venues=[funded("0.001")])
+    spec["venues"][0]["funding"][0]["instrument_id"] = "SIM.SIM"
+    with pytest.raises(SpecError, match=r"there is no funding of 'SIM\.SIM'"):
+        run_backtest(parse_spec(spec), root=tmp_path)

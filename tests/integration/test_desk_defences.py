@@ -58,8 +58,9 @@ def per_unit(found: pl.DataFrame) -> float:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_fading_takes_the_adverse_selection_of_a_planted_leader_away(tmp_path, pair_spec):
-    """Stated: at least 0.3 ticks per unit less within a second of the fill, at seeds 1 and 2, and more profit."""
+    """Stated: 1.2 ticks per unit within a second of the fill and more at seeds 1 and 2 (measured: 1.4 and 1.6)."""
     for seed in (1, 2):
         results = {}
         for fading in (False, True):
@@ -69,8 +70,8 @@ def test_fading_takes_the_adverse_selection_of_a_planted_leader_away(tmp_path, p
                 del spec["books"][0]["params"]["fade"]
             results[fading] = run_backtest(parse_spec(spec), root=tmp_path)
         without, with_fading = (per_unit(attributed(results[f])) for f in (False, True))
-        assert without < -0.3
-        assert with_fading - without > 0.3
+        assert without < -1.0
+        assert with_fading - without > 1.2
         assert Decimal(results[True]["net_pnl"]["USDT"]) > Decimal(results[False]["net_pnl"]["USDT"])
 
 
@@ -119,7 +120,8 @@ def test_a_spread_that_opens_is_an_alert(tmp_path):
     result = run_backtest(parse_spec(spec), root=tmp_path / "runs")
     alert = result.table("alerts").row(0, named=True)
     assert result["actors"] == {"SPREADS-1": {"alerts": 1}}
-    assert (alert["kind"], alert["value"], alert["source"]) == ("spread", 8.0, "SPREADS-1")
+    assert (alert["kind"], alert["source"]) == ("spread", "SPREADS-1")
+    assert alert["value"] == pytest.approx(8.0)
     assert alert["mean"] == pytest.approx(1.1, abs=0.1)
     assert (alert["ts"] - TIME_ZERO).total_seconds() == pytest.approx(60.0)
 

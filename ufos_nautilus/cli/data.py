@@ -182,6 +182,17 @@ def generate_universe(
     _generate("universe", params, lambda: generate_universe(params), catalog, json=json)
 
 
+@generate_app.command("daily")
+def generate_daily(
+    catalog: CatalogOption = None, seed: int = 1, set_: SetOption = None, json: JsonOption = False
+) -> None:
+    """Generate an equity universe as daily bars, with dividends, sectors, drifts and pairs."""
+    from ufos_nautilus.market.synthetic_daily import DailyParams, generate_daily
+
+    params = _params(DailyParams, seed, set_)
+    _generate("daily", params, lambda: generate_daily(params), catalog, json=json)
+
+
 def _generate(name: str, params: Any, read: Any, catalog: Path | None, *, json: bool) -> None:
     target = catalog or CATALOGS / f"synthetic-{name}"
     report = import_recording(

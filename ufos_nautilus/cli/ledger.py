@@ -1,5 +1,6 @@
 """`ufos ledger`: show, check, export and replay a stored ledger."""
 
+import json as json_module
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from ufos_nautilus.ledger.views import (
     results,
     trial_balance,
 )
+from ufos_nautilus.limits import RUN_JSON_BYTES_MAX
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 Source = Annotated[
@@ -89,8 +91,11 @@ def check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Read every entry and prove that nothing was changed, removed or reordered; exit code 3 where something was."""
-    expected = None if head is None else _parse_head(head)
+    """Read every entry and prove that nothing was changed, removed or reordered; exit code 3 where something was.
+
+    The ledger of a run must also contain the head that the run's result kept.
+    """
+    expected = kept_head(source) if head is None else _parse_head(head)
     with _open(source, verify=False) as store:
         report = check_ledger(store, expected)
     if json:
@@ -147,13 +152,34 @@ def replay(source: Source, json: Json = False) -> None:
         )
 
 
-def _open(source: str, *, verify: bool = True) -> LedgerStore:
-    found: str | Path = source
-    if "://" not in source and not Path(source).exists():
-        from ufos_nautilus.engine.runs import find_run, runs_root
+def _find(source: str) -> str | Path:
+    if "://" in source or Path(source).exists():
+        return source
+    from ufos_nautilus.engine.runs import find_run, runs_root
 
-        found = find_run(runs_root(), source)
-    return LedgerStore.open(found, create=False, readonly=True, verify=verify)
+    return find_run(runs_root(), source)
+
+
+def _open(source: str, *, verify: bool = True) -> LedgerStore:
+    return LedgerStore.open(_find(source), create=False, readonly=True, verify=verify)
+
+
+def kept_head(source: str) -> Head | None:
+    """Return where a run's ledger must end according to the run's result; None where `source` is no run's folder.
+
+    Without it a tail that was cut off, or a ledger that was written anew as a whole, would look sound.
+    """
+    found = _find(source)
+    result = Path(found) / "result.json"
+    if "://" in str(found) or not result.is_file():
+        return None
+    try:
+        if result.stat().st_size > RUN_JSON_BYTES_MAX:
+            raise ValueError("too large")
+        kept = json_module.loads(result.read_text("utf-8"))["ledger"]
+        return Head(int(kept["entries"]), bytes.fromhex(kept["head"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{result} says nothing of its ledger: {error!r}", expected="a run's result") from None
 
 
 def _prices(texts: list[str]) -> dict[str, Decimal]:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -100,10 +101,42 @@ def backtest(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
 
 
 def sandbox(job: dict[str, Any], emit: Emit) -> dict[str, Any]:
-    """Run foreign code in a container and store what the host made of its result."""
-    from ufos_nautilus.cli.sandbox_runs import run_and_store
+    """Run foreign code in a container; the result is the verdict, and the id of the run where one was kept."""
+    from ufos_sandbox.sandbox import Sandbox
+    from ufos_sandbox.slices import DataRequest
 
-    return run_and_store(job, lambda phase, share: emit({"progress": [round(share, 3), 1, phase]}))
+    source = job["data"]
+    data = DataRequest(
+        catalog=Path(source["catalog"]),
+        instruments=tuple(source["instruments"]),
+        tables=tuple(source["tables"]),
+        start=_time(source.get("start")),
+        end=_time(source.get("end")),
+    )
+    cancel = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancel.set())  # the container ends first, then this process
+    try:
+        with Sandbox(pool_size=0) as box:
+            result = box.run(
+                job["code"],
+                data,
+                job["params"],
+                venues=job["venues"],
+                seed=job["seed"],
+                name=job["name"],
+                keep=Path(job["runs"]),
+                progress=lambda phase, share: emit({"progress": [round(share, 3), 1, phase]}),
+                cancel=cancel,
+            )
+    finally:
+        signal.signal(signal.SIGTERM, _stop)
+    told = result.as_dict()
+    kept = ("state", "group", "label", "advice", "evidence", "unjudged", "failure", "provenance")
+    return {"run_id": Path(result.stored).name if result.stored else "", "sandbox": {k: told[k] for k in kept}}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def classes(job: dict[str, Any], emit: Emit) -> dict[str, Any]:

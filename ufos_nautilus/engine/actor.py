@@ -1,5 +1,6 @@
 """Base class of actors a run spec can name: they watch the market and publish what they see, and send no orders."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 from nautilus_trader.common import DataActor, DataActorConfig
@@ -62,6 +63,8 @@ class Actor[C: ActorConfig](Guarded, DataActor):
 
     def __init__(self, config: C) -> None:
         self.params = config
+        self.facts: Mapping[str, Mapping[str, Any]] = {}
+        """What the data's manifests know by symbol: dividends, distributions, splits, sub-industries."""
 
     def alert(self, alert: Alert) -> None:
         """Publish an alert."""

@@ -21,7 +21,7 @@ from nautilus_trader.model import (
 )
 from nautilus_trader.trading import ExecutionAlgorithm, ExecutionAlgorithmConfig
 
-from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateRequest
+from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.result import plain
 from ufos_nautilus.engine.tape import Tape
@@ -112,6 +112,8 @@ class Algorithm(Guarded, ExecutionAlgorithm):
     def __init__(self, tape: Tape) -> None:
         self.tape = tape
         self.gate: Gate = ClosedGate()
+        self.books: dict[str, Any] = {}
+        """The books whose orders come here, by id."""
         self.counts = {"orders": 0, "slices": 0}
         self.unworked: dict[str, Decimal] = {}
         """Instrument id -> quantity never sent because the run ended, an order was cancelled or a slice denied."""
@@ -222,8 +224,9 @@ class Algorithm(Guarded, ExecutionAlgorithm):
         quantity = Quantity.from_str(f"{exact(due, order.quantity.precision):f}")
         now = self._clock.timestamp_ns()
         request = GateRequest(str(order.strategy_id), "slice", order, quantity, None, ts_ns=now)
-        if self.gate.review(request) is not None:
-            self._abandon(work)
+        reason = self.gate.review(request)
+        if reason is not None:
+            self._refused(work, request, reason)
             return
         self.counts["slices"] += 1
         work.sent += due
@@ -283,13 +286,21 @@ class Algorithm(Guarded, ExecutionAlgorithm):
         if not work.open_slices and self._clock.timestamp_ns() >= work.end_ns:
             self._step(work)
 
-    def _abandon(self, work: Work) -> None:
-        """Cancel what is left of an order; its own event then counts it."""
-        order = self._orders.order(work.order.client_order_id)
-        if order is None or order.is_closed:
+    def _refused(self, work: Work, request: GateRequest, reason: str) -> None:
+        if not work.sent:
+            # Its book may be waiting in the middle of sending it, and can't cancel it then.
+            with self._sending():
+                self.deny_order(request.order, reason)
             return
+        name = str(work.order.instrument_id)
+        denial = GateDenial(request.book_id, request.action, work.key, name, reason, request.ts_ns)
+        self.publish_message(f"books.{request.book_id}.denials", denial)
+        self._abandon(work)
+
+    def _abandon(self, work: Work) -> None:
+        """Have an order's book cancel what is left of it; the cancellation then counts it."""
         with self._sending():
-            self.cancel_order(order)
+            self.books[str(work.order.strategy_id)].cancel_order(work.order.client_order_id)
 
     def _leave(self, work: Work, units: int) -> None:
         if units:

@@ -3,7 +3,8 @@
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -22,19 +23,30 @@ from ufos_nautilus.engine.actor import Actor
 from ufos_nautilus.engine.algorithm import Algorithm
 from ufos_nautilus.engine.algorithm_setup import add_algorithms, make_algorithms
 from ufos_nautilus.engine.book import Book
+from ufos_nautilus.engine.book_accounts import LedgerIndex
 from ufos_nautilus.engine.bypass import refuse_bypasses
-from ufos_nautilus.engine.dark import dark_id
+from ufos_nautilus.engine.dark import DARK_VENUE, dark_id
+from ufos_nautilus.engine.funding import FundingModule, Payment, announcements, check_funding
 from ufos_nautilus.engine.gate import Gate, OpenGate
 from ufos_nautilus.engine.house import House
 from ufos_nautilus.engine.house_setup import add_house, starting_capital
 from ufos_nautilus.engine.instruments import to_engine
-from ufos_nautilus.engine.keeper import LedgerKeeper
+from ufos_nautilus.engine.keeper import HOUSE_BOOK, LedgerKeeper
 from ufos_nautilus.engine.result import plain
 from ufos_nautilus.engine.risk_setup import RiskParts, risk_of_run
 from ufos_nautilus.engine.sources import Sources, instrument_names, require_known
-from ufos_nautilus.engine.spec import ActorSpec, BookSpec, RunSpec
+from ufos_nautilus.engine.spec import ActorSpec, BookSpec, RunSpec, VenueSpec
 from ufos_nautilus.engine.spec_file import explain
 from ufos_nautilus.engine.tape import Tape
+from ufos_nautilus.engine.treasury import BANK_VENUE, AccountModule, Treasury
+from ufos_nautilus.engine.treasury_setup import (
+    actions_of,
+    currencies_of,
+    flows_of,
+    give_accounts,
+    make_treasury,
+    securities_of,
+)
 from ufos_nautilus.engine.venues import add_venue, venue_seeds
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.ledger.ledger import Ledger
@@ -46,6 +58,7 @@ if TYPE_CHECKING:  # SQLAlchemy takes a tenth of a second to import, so it is wh
 TICKS_IN_CACHE = 100
 BARS_IN_CACHE = 500
 LEDGER_FILE = "ledger.sqlite"
+ZERO = Decimal(0)
 
 
 def load_class(path: str, example: str) -> Any:
@@ -161,7 +174,12 @@ class Assembly:
     algorithms: list[Algorithm]
     watchers: list[Actor]
     """Actors that the spec names."""
+    modules: list[Any]
+    """What changes the venues' accounts without a trade: fundings, corporate actions, owners' money."""
     keeper: LedgerKeeper | None = None
+    treasury: Treasury | None = None
+    index: LedgerIndex | None = None
+    """Holdings by book, where there is a ledger."""
     house: House | None = None
     ledger: Ledger | None = None
     store: "LedgerStore | None" = None
@@ -175,7 +193,7 @@ class Assembly:
     def actors(self) -> list[Any]:
         """Return the actors in the order in which they must hear of events."""
         watchdog = self.risk.watchdog if self.risk is not None else None
-        known = (watchdog, self.tape, self.house, self.keeper, *self.watchers)
+        known = (watchdog, self.tape, self.house, self.keeper, self.treasury, *self.watchers)
         return [actor for actor in known if actor is not None]
 
     def lit_instruments(self) -> dict[str, InstrumentId]:
@@ -191,18 +209,20 @@ class Assembly:
         }
         return native | {a.name: a.figures() for a in self.algorithms if a.counts["orders"]}
 
-    def close(self) -> None:
-        """Close the ledger's store and the record of risk; what was flushed is kept."""
-        if self.store is not None:
-            self.store.close()
+    def close(self, *, failed: bool) -> None:
+        """Close the ledger's store and the record of risk; a run that failed leaves nothing in the store."""
         if self.risk is not None:
             self.risk.audit.close()
+        if self.store is not None:
+            if failed:
+                self.store.discard()
+            self.store.close()
 
 
-def assemble(
-    engine: BacktestEngine, spec: RunSpec, sources: Sources, directory: Path, run_id: str, gate: Gate | None = None
-) -> Assembly:
-    """Add venues and instruments to an engine, and make books, house and ledger keeper."""
+def _add_venues(
+    engine: BacktestEngine, spec: RunSpec, sources: Sources, accounts: Sequence[AccountModule]
+) -> tuple[list[Any], deque[Payment]]:
+    """Add venues and instruments; return the venues' modules and where fundings leave their payments."""
     venues = {v.name for v in spec.venues}
     missing = sorted({i.venue for i in sources.instruments.values()} - venues)
     if missing:
@@ -211,33 +231,85 @@ def assemble(
             expected="one venue for each venue name in the instrument ids",
         )
     seeds = venue_seeds(spec.venues, spec.seed)
+    payments: deque[Payment] = deque()
+    modules: list[Any] = [*accounts]
     for venue in spec.venues:
-        add_venue(engine, venue, seeds[venue.name])
+        check_funding(venue.funding, sources.instruments, venue.name)
+        fundings = [FundingModule(venue.funding, sources.instruments, payments)] if venue.funding else []
+        modules += fundings
+        own = [module for module in accounts if module.venue == venue.name]
+        add_venue(engine, venue, seeds[venue.name], modules=[*fundings, *own])
+    bank = [module for module in accounts if module.venue == BANK_VENUE]
+    if bank:
+        nothing = [f"0 {code}" for code in currencies_of(spec)]
+        add_venue(engine, VenueSpec(name=BANK_VENUE, balances=nothing), 0, modules=bank)
     for instrument in sources.instruments.values():
         engine.add_instrument(to_engine(instrument))
+    return modules, payments
+
+
+def assemble(
+    engine: BacktestEngine, spec: RunSpec, sources: Sources, directory: Path, run_id: str, gate: Gate | None = None
+) -> Assembly:
+    """Add venues and instruments to an engine, and make books, house and ledger keeper."""
+    moving = bool(spec.ledger.enabled and (actions_of(spec, sources) or flows_of(spec)))
+    tills = [*(v.name for v in spec.venues if v.account == "cash"), BANK_VENUE] if moving else []
+    accounts = [AccountModule(name) for name in tills]
+    modules, payments = _add_venues(engine, spec, sources, accounts)
     tape, algorithms = make_algorithms(spec.algorithms, sources.tables, gate or OpenGate())
     names = add_algorithms(engine, algorithms)
     books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
+    securities = securities_of(sources)
     for book in books:
         book.gate = gate or OpenGate()
         book.algorithms = names
+        book.securities = securities
         book.deep_venues = frozenset(v.name for v in spec.venues if v.book != "L1")
-    out = Assembly(books, tape, algorithms, [make_actor(a, sources.instruments) for a in spec.actors])
+    for algorithm in algorithms:
+        algorithm.books = {book.book_id: book for book in books}
+    watchers = [make_actor(a, sources.instruments) for a in spec.actors]
+    for watcher in watchers:
+        watcher.facts = sources.facts
+    out = Assembly(books, tape, algorithms, watchers, modules)
     if spec.crossing is not None and spec.crossing.enabled:
         out.house = add_house(engine, spec, spec.crossing, sources, books, directory, run_id)
         out.seed_rows = len(out.house.instruments)
-    if spec.ledger.enabled:
-        from ufos_nautilus.ledger.store import LedgerStore
-
-        source = os.environ.get("UFOS_LEDGER_URL") or directory / LEDGER_FILE
-        out.store = LedgerStore.open(source)
-        out.ledger = Ledger(out.store, batch=spec.ledger.batch)
-        cash = {v.name for v in spec.venues if v.account == "cash"}
-        capital = starting_capital(spec, dark=out.house is not None)
-        out.keeper = LedgerKeeper(out.ledger, sources.instruments, cash, capital)
+    said = announcements([f for v in spec.venues for f in v.funding], min(t.first_ns for t in sources.tables))
+    if said:
+        engine.add_data(said, sort=True)
+        out.seed_rows += len(said)
+    capital = starting_capital(spec, dark=out.house is not None) if spec.ledger.enabled else {}
+    if moving:
+        capital[HOUSE_BOOK] = [*capital.get(HOUSE_BOOK, []), *((BANK_VENUE, code, ZERO) for code in currencies_of(spec))]
     if spec.limits is not None and gate is None:
         crossed = out.house.instruments if out.house is not None else ()
         out.risk = risk_of_run(spec, spec.limits, books, sources, names, crossed, (directory, run_id))
         for algorithm in algorithms:
             algorithm.gate = out.risk.gate
+    if spec.ledger.enabled:  # last of all, so that nothing fails between opening the store and the run
+        out.store = _empty_store(directory)
+        out.ledger = Ledger(out.store, batch=spec.ledger.batch)
+        cash = {v.name for v in spec.venues if v.account == "cash"}
+        out.keeper = LedgerKeeper(out.ledger, sources.instruments, cash, capital, payments)
+        venues = [v.name for v in spec.venues]
+        venues += [name for name, there in ((DARK_VENUE, out.house), (BANK_VENUE, moving)) if there]
+        out.index = give_accounts(books, out.ledger, venues)
+        if moving:
+            terms = out.house.terms if out.house is not None else None
+            out.treasury = make_treasury(spec, sources, out.keeper, out.index, accounts, books, terms)
     return out
+
+
+def _empty_store(directory: Path) -> "LedgerStore":
+    """Open the store that keeps the run's ledger; one that holds something already would mix two runs."""
+    from ufos_nautilus.ledger.store import LedgerStore
+
+    store = LedgerStore.open(os.environ.get("UFOS_LEDGER_URL") or directory / LEDGER_FILE)
+    if held := store.head.seq:
+        store.close()
+        raise SpecError(
+            f"the ledger that UFOS_LEDGER_URL names holds {held:,} entries already",
+            expected="an empty ledger for each run",
+            next_step="name another database or schema, or unset UFOS_LEDGER_URL for a file in the run's folder",
+        )
+    return store

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from nautilus_trader.backtest import BacktestEngine
 from nautilus_trader.model import InstrumentId, Venue
 
@@ -19,9 +20,12 @@ from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.dark import DARK_VENUE
 from ufos_nautilus.engine.feed import borders, chunks, require_rows, to_ns
 from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.house_setup import seed_quote
 from ufos_nautilus.engine.instruments import currency
+from ufos_nautilus.engine.keeper import HOUSE_BOOK
 from ufos_nautilus.engine.markouts import write_markouts
 from ufos_nautilus.engine.marks import mid_price
+from ufos_nautilus.engine.nav import NavRecorder
 from ufos_nautilus.engine.recorder import Recorder
 from ufos_nautilus.engine.result import RunResult, clean_statistics, plain, run_digest
 from ufos_nautilus.engine.runs import code_version, new_run_directory, run_id, runs_root, write_json
@@ -29,9 +33,13 @@ from ufos_nautilus.engine.sources import Sources, resolve_sources
 from ufos_nautilus.engine.spec import RunSpec
 from ufos_nautilus.engine.spec_file import spec_digest
 from ufos_nautilus.engine.tickets import TicketRecorder
+from ufos_nautilus.engine.treasury import BANK_VENUE
 from ufos_nautilus.errors import RunFailedError, SpecError
+from ufos_nautilus.run_schemas import SCHEMAS
 
 NS_PER_S = 1_000_000_000
+YOUNG_OBJECTS = 50_000
+"""Objects made before the collector looks at the young ones during a run."""
 Progress = Callable[[int, int], None]
 """Called with the rows done since the last call and the rows in all."""
 
@@ -67,12 +75,14 @@ def run_backtest(spec: RunSpec, *, root: Path | None = None, progress: Progress 
     with new_run_directory(root, identifier) as directory, _garbage_of_the_run():
         engine = make_engine(spec, directory)
         parts: Assembly | None = None
+        failed = True
         try:
             parts = assemble(engine, spec, sources, directory, identifier)
             summary = _run(engine, spec, sources, directory, parts, progress)
+            failed = False
         finally:
             if parts is not None:
-                parts.close()
+                parts.close(failed=failed)
             engine.dispose()
         summary |= {
             "run_id": identifier,
@@ -101,9 +111,13 @@ def _garbage_of_the_run() -> Iterator[None]:
     aside = gc.get_freeze_count() == 0
     if aside:
         gc.freeze()
+    thresholds = gc.get_threshold()
+    # What a run makes is gone soon or kept for long, and next to nothing of it is a cycle.
+    gc.set_threshold(YOUNG_OBJECTS, *thresholds[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*thresholds)
         gc.collect()
         if aside:
             gc.unfreeze()
@@ -118,11 +132,11 @@ def _run(
     progress: Progress | None,
 ) -> dict[str, Any]:
     interval_ns = int(spec.recording.sample_interval_s * NS_PER_S)
-    venues = [v.name for v in spec.venues]
+    venues = [v.name for v in spec.venues] + ([BANK_VENUE] if parts.treasury is not None else [])
     recorder = Recorder(directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes)
     recorder.lit = parts.lit_instruments()
     tickets = TicketRecorder(recorder.tables["tickets"].append, recorder.market)
-    actors = [*parts.actors, recorder, tickets]
+    actors = [*parts.actors, recorder, tickets, *_nav_recorder(spec, sources, parts, recorder)]
     for actor in actors:
         engine.add_actor(actor)
     for book in parts.books:
@@ -130,18 +144,23 @@ def _run(
         book.estimate_log = recorder.tables["estimates"].append
         engine.add_strategy(book)
     began = time.process_time()
-    rows = _stream(engine, spec, sources, [*actors, *parts.algorithms, *parts.books], parts, progress)
+    rows = _stream(engine, spec, sources, [*actors, *parts.algorithms, *parts.modules, *parts.books], parts, progress)
+    replayed = time.process_time()
     hashes = recorder.finish()
-    replay_cpu_s = time.process_time() - began
     tickets.finish(directory)
-    write_markouts(directory, sources)
+    if spec.recording.markouts:
+        write_markouts(directory, sources)
+    else:
+        pl.DataFrame(schema=SCHEMAS["markouts"]).write_parquet(directory / "markouts.parquet")
+    stored = time.process_time()
     result = engine.get_result()
     balances = _final_balances(engine, spec)
     return {
         **_house_figures(parts),
         "algorithms": parts.algorithm_figures(),
         "rows": rows,
-        "replay_cpu_s": round(replay_cpu_s, 4),
+        "replay_cpu_s": round(replayed - began, 4),
+        "store_cpu_s": round(stored - replayed, 4),
         "events": result.total_events,
         **recorder.counts,
         "dropped_rows": {name: t.dropped for name, t in recorder.tables.items() if t.dropped},
@@ -160,6 +179,14 @@ def _run(
     }
 
 
+def _nav_recorder(spec: RunSpec, sources: Sources, parts: Assembly, recorder: Recorder) -> list[NavRecorder]:
+    if not spec.recording.nav_interval_s or parts.index is None:
+        return []
+    books = [*(b.id for b in spec.books), HOUSE_BOOK]
+    times = (int(spec.recording.nav_interval_s * NS_PER_S), int(spec.recording.nav_offset_s * NS_PER_S))
+    return [NavRecorder(recorder.tables["navs"].append, parts.index, sources.instruments, books, *times)]
+
+
 def _stream(
     engine: BacktestEngine,
     spec: RunSpec,
@@ -172,6 +199,8 @@ def _stream(
     spans = borders(sources.tables, spec.chunk_rows, start, end)
     require_rows(spans, spec.name)
     total = sum(table.rows for table in sources.tables)
+    for instrument in parts.house.instruments.values() if parts.house is not None else ():
+        engine.add_data([seed_quote(instrument, spans[0][0])], sort=True)
     done, fed = 0, parts.seed_rows
     for chunk in chunks(sources.tables, spans):
         while chunk.lists:
@@ -230,6 +259,8 @@ def raise_failure(components: list[Guarded]) -> None:
 def _final_balances(engine: BacktestEngine, spec: RunSpec) -> dict[str, dict[str, str]]:
     out = {}
     dark = [DARK_VENUE] if spec.crossing is not None and spec.crossing.enabled else []
+    if engine.cache.account_for_venue(Venue(BANK_VENUE)) is not None:
+        dark.append(BANK_VENUE)
     for name in [*(v.name for v in spec.venues), *dark]:
         account = engine.cache.account_for_venue(Venue(name))
         totals = account.balances_total() if account is not None else {}
@@ -249,6 +280,8 @@ def _house_figures(parts: Assembly) -> dict[str, Any]:
         out["ledger"] = parts.keeper.finish()
     if parts.house is not None:
         out["crosses"] = parts.house.figures()
+    if parts.treasury is not None:
+        out["treasury"] = parts.treasury.figures()
     if parts.risk is not None:
         out["risk"] = parts.risk.finish()
     return out

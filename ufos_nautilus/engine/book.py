@@ -1,7 +1,7 @@
 """Base class of every book: callbacks guarded, order events republished, all orders through the gate."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol, Self
 
@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ufos_nautilus.crossing.residual import DeskQuote, QuoteRequest, market_instruction
 from ufos_nautilus.crossing.ticket import Ticket
+from ufos_nautilus.engine.book_accounts import BookAccounts
 from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest, TrackingGate
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house_book import TicketFill, market_leg, market_order
+from ufos_nautilus.portfolio import Security
 
 OTHER_METHODS = ("close_position", "close_all_positions", "market_exit", "make_leg", "send_leg", "gate")
 
@@ -77,6 +79,12 @@ class Book[C: BookConfig](Guarded, Strategy):
         self._last_event: Any = None
         self.gate = ClosedGate()
         self.house: TicketReceiver | None = None
+        self.accounts: BookAccounts | None = None
+        """The book's own part of the ledger, where the run keeps one."""
+        self.securities: Mapping[str, Security] = {}
+        """What is known of every instrument of the run, by root symbol."""
+        self.flows: tuple[Any, ...] = ()
+        """What the owner will put in (positive) and take out, in order of time."""
         self.algorithms: frozenset[str] = frozenset()
         """Names of the execution algorithms that instructions may ask for."""
         self.deep_venues: frozenset[str] = frozenset()
@@ -146,6 +154,9 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     def on_ticket_fill(self, fill: TicketFill) -> None:
         """React to a piece of a ticket that traded inside the house; override where it matters."""
+
+    def on_cash_flow(self, flow: Any) -> None:
+        """React to a deposit or withdrawal that was just made; override where it matters."""
 
     def on_quote_request(self, request: QuoteRequest) -> DeskQuote | None:
         """Answer a request for a quote on a residual; None unless a desk overrides it."""

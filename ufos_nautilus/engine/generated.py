@@ -5,14 +5,16 @@ import difflib
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ufos_nautilus.engine.instruments import write_instruments
-from ufos_nautilus.engine.spec import SyntheticSpec
+from ufos_nautilus.engine.spec import BarQuotesSpec, SyntheticSpec
 from ufos_nautilus.errors import SpecError
-from ufos_nautilus.market import synthetic
+from ufos_nautilus.market import bar_quotes, synthetic
+from ufos_nautilus.market.bar_quotes import BarQuoteTerms
+from ufos_nautilus.market.catalog import Catalog
 from ufos_nautilus.market.importing import import_recording
 from ufos_nautilus.market.recording import Recording
 
@@ -43,6 +45,29 @@ def generated_catalog(spec: SyntheticSpec) -> Path:
     return path
 
 
+def bar_quotes_catalog(catalog: Catalog, names: Sequence[str], spec: BarQuotesSpec) -> Path:
+    """Return the catalog of quotes made from bars of another catalog, making it first where it is not there yet."""
+    terms = BarQuoteTerms(**spec.model_dump())
+    source = Path(bar_quotes.__file__).read_bytes()
+    options = {
+        "maker": hashlib.sha256(source).hexdigest()[:DIGEST_DIGITS],
+        "bars": catalog.digest(names),
+        "terms": json.dumps(spec.model_dump(mode="json"), sort_keys=True),
+    }
+    name = hashlib.sha256(json.dumps(options, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]
+    path = generated_root() / f"bar-quotes-{name}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    import_recording(
+        path,
+        lambda: bar_quotes.quotes_from_bars(catalog, names, terms),
+        sources=(),
+        fmt="bar-quotes",
+        options=options,
+        instrument_writer=write_instruments,
+    )
+    return path
+
+
 def recording_of(spec: SyntheticSpec) -> Callable[[], Recording]:
     """Return a function that opens the generated market; its parameters are checked at once."""
     if spec.kind == "single":
@@ -53,6 +78,11 @@ def recording_of(spec: SyntheticSpec) -> Callable[[], Recording]:
 
         pair = make_params(synthetic_pair.PairParams, spec)
         return lambda: synthetic_pair.generate_pair(pair)
+    if spec.kind == "daily":
+        from ufos_nautilus.market import synthetic_daily
+
+        daily = make_params(synthetic_daily.DailyParams, spec)
+        return lambda: synthetic_daily.generate_daily(daily)
     from ufos_nautilus.market import synthetic_universe
 
     universe = make_params(synthetic_universe.UniverseParams, spec)

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from ufos_nautilus.errors import DataError
-from ufos_nautilus.risk.state import ACTIVE, HALTED, REDUCING
+from ufos_nautilus.risk.levels import ACTIVE, HALTED, REDUCING
 
 FLAG_FILE = "flag.bin"
 

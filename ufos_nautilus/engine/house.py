@@ -122,6 +122,11 @@ class House(Guarded, DataActor):
         self._desk_trades = 0
 
     @property
+    def terms(self) -> AgreedTerms:
+        """Return what the internal venue knows of agreed trades."""
+        return self._terms
+
+    @property
     def instruments(self) -> dict[str, InstrumentSpec]:
         """Return the lit instruments that cross, by id."""
         return self._instruments

@@ -1,6 +1,6 @@
 """Sets up the house inside an engine: the internal venue, its instruments, and who owns the starting balances."""
 
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 
 from nautilus_trader.backtest import BacktestEngine
@@ -42,9 +42,7 @@ def add_house(
     dark = VenueSpec(name=DARK_VENUE, balances=dark_balances(spec), leverage=DARK_LEVERAGE, queue_position=False)
     add_venue(engine, dark, 0, AgreedFill(terms))
     for instrument in crossable.values():
-        internal = dark_instrument(instrument)
-        engine.add_instrument(to_engine(internal))
-        engine.add_data([seed_quote(internal, sources)], sort=True)
+        engine.add_instrument(to_engine(dark_instrument(instrument)))
     rules = CrossingRules(
         age_limit_ns=int(crossing.age_limit_ms * 1_000_000),
         min_improvement=crossing.min_improvement,
@@ -57,19 +55,22 @@ def add_house(
         house.books[book.book_id] = book
         book.house = house
         if kinds[book.book_id] == "desk":
-            house.desks |= dict.fromkeys(instrument_names(book.params), book)
+            # A desk that names no instruments serves all that no other desk names.
+            named = instrument_names(book.params)
+            house.desks |= dict.fromkeys(named or [n for n in crossable if n not in house.desks], book)
     return house
 
 
-def seed_quote(spec: InstrumentSpec, sources: Sources) -> QuoteTick:
+def seed_quote(lit: InstrumentSpec, ts_ns: int) -> QuoteTick:
     """Return the one quote an internal instrument needs before the engine accepts market orders on it.
 
-    Its price is never traded at: the fill model alone decides the terms.
+    Its price is never traded at: the fill model alone decides the terms. It comes with the first market data of the
+    run, because the engine leaves out what lies before.
     """
-    first = min(t.first_ns for t in sources.tables)
+    spec = dark_instrument(lit)
     one = price(spec.tick_size, spec.price_precision)
     size = quantity(spec.lot_size, spec.size_precision)
-    return QuoteTick(InstrumentId.from_str(spec.instrument_id), one, one, size, size, first, first)
+    return QuoteTick(InstrumentId.from_str(spec.instrument_id), one, one, size, size, ts_ns, ts_ns)
 
 
 def dark_balances(spec: RunSpec) -> list[str]:
@@ -82,12 +83,35 @@ def dark_balances(spec: RunSpec) -> list[str]:
     return [f"{amount} {code}" for code, amount in sorted(totals.items())]
 
 
+def _allocate(
+    spec: RunSpec, left: dict[tuple[str, str], Decimal], capital: dict[str, list[tuple[str, str, Decimal]]]
+) -> None:
+    """Give books their percentage of what is left of each currency at their venue, rounded down to a whole unit."""
+    house = dict(left)
+    for book in spec.books:
+        if book.allocation_pct is None:
+            continue
+        if book.capital:
+            raise SpecError(f"book {book.id} has both capital and allocation_pct", expected="one of the two")
+        venue = book.venue or spec.venues[0].name
+        for (where, code), amount in house.items():
+            if where == venue:
+                share = (amount * book.allocation_pct / 100).to_integral_value(ROUND_FLOOR)
+                left[where, code] -= share
+                capital[book.id].append((where, code, share))
+                if left[where, code] < 0:
+                    raise SpecError(
+                        f"allocations at {venue} add up to more than 100 percent with book {book.id}",
+                        expected="percentages of the house's capital that add up to 100 at most",
+                    )
+
+
 def starting_capital(spec: RunSpec, *, dark: bool) -> dict[str, list[tuple[str, str, Decimal]]]:
     """Divide the venues' balances among books: what each declares, a lone book everything, the house the rest."""
     left = {
         (v.name, text.partition(" ")[2]): Decimal(text.partition(" ")[0]) for v in spec.venues for text in v.balances
     }
-    alone = len(spec.books) == 1 and not spec.books[0].capital
+    alone = len(spec.books) == 1 and not spec.books[0].capital and spec.books[0].allocation_pct is None
     capital: dict[str, list[tuple[str, str, Decimal]]] = {b.id: [] for b in spec.books}
     for book in spec.books:
         venue = book.venue or spec.venues[0].name
@@ -100,6 +124,7 @@ def starting_capital(spec: RunSpec, *, dark: bool) -> dict[str, list[tuple[str, 
                 )
             left[venue, code] -= Decimal(amount)
             capital[book.id].append((venue, code, Decimal(amount)))
+    _allocate(spec, left, capital)
     owner = spec.books[0].id if alone else HOUSE_BOOK
     rest = capital.setdefault(owner, [])
     rest += [(venue, code, amount) for (venue, code), amount in left.items()]

@@ -1,6 +1,7 @@
 """The ledger keeper: posts every fill of every book as it happens and reconciles with the engine at the end."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
@@ -8,6 +9,7 @@ from nautilus_trader.common import DataActor, DataActorConfig
 from nautilus_trader.model import ActorId, Currency, InstrumentId, OrderFilled, OrderSide, PositionSide, Venue
 
 from ufos_nautilus.engine.dark import DARK_VENUE
+from ufos_nautilus.engine.funding import Payment
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house import HouseTrade
 from ufos_nautilus.engine.instruments import currency
@@ -49,6 +51,8 @@ class LedgerKeeper(Guarded, DataActor):
         Venues whose accounts settle the whole value of a trade; all others settle results only.
     capital : mapping
         Book -> what it starts with, as (venue, currency, amount); together the engine's starting balances.
+    payments : deque of Payment, optional
+        Fundings as venues settle them; they are posted before the next fill.
 
     """
 
@@ -62,6 +66,7 @@ class LedgerKeeper(Guarded, DataActor):
         instruments: Mapping[str, InstrumentSpec],
         cash_venues: set[str],
         capital: Mapping[str, list[Money]],
+        payments: deque[Payment] | None = None,
     ) -> None:
         self.ledger = ledger
         self._instruments = dict(instruments)
@@ -71,6 +76,10 @@ class LedgerKeeper(Guarded, DataActor):
         self._places: dict[str, Place | None] = {}
         self._legs: dict[str, Leg] = {}
         self._waiting: list[HouseTrade] = []
+        self._payments = payments if payments is not None else deque()
+        self._funded = 0
+        self._diverted: dict[str, Callable[[Leg], None]] = {}
+        """Orders whose fill is no trade -> who posts it."""
 
     def on_start(self) -> None:
         """Define assets and contracts, post the starting capital, listen to books and the house."""
@@ -104,7 +113,11 @@ class LedgerKeeper(Guarded, DataActor):
         """Post a fill; legs of trades inside the house wait for each other."""
         if not isinstance(event, OrderFilled):
             return
+        self._post_funding()
         leg = self._leg(event)
+        if self._diverted and (post := self._diverted.pop(str(event.client_order_id), None)) is not None:
+            post(leg)
+            return
         if event.instrument_id.venue.value == DARK_VENUE:
             self._legs[str(event.client_order_id)] = leg
             self._post_ready()
@@ -127,6 +140,14 @@ class LedgerKeeper(Guarded, DataActor):
         self._waiting.append(trade)
         self._post_ready()
 
+    def divert(self, client_order_id: str, post: Callable[[Leg], None]) -> None:
+        """Leave it to someone else to post an order's fill, which is no trade."""
+        self._diverted[client_order_id] = post
+
+    def adjust(self, venue: str, code: str, amount: Decimal) -> None:
+        """Take note that a venue's balance changed by something that is posted already."""
+        self._balances[venue, code] = self._balances.get((venue, code), NOTHING) + amount
+
     def finish(self) -> dict[str, Any]:
         """Write everything, reconcile with the engine and return what the ledger says of each book.
 
@@ -138,6 +159,7 @@ class LedgerKeeper(Guarded, DataActor):
         """
         if self._waiting or self._legs:
             raise DataError(f"{len(self._legs)} legs of trades inside the house were never matched")
+        self._post_funding()
         self.ledger.flush()
         state = self.ledger.state
         differences = compare_cash(state, self._engine_balances()) + compare_positions(state, self._engine_positions())
@@ -168,6 +190,24 @@ class LedgerKeeper(Guarded, DataActor):
         return totals
 
     # details
+
+    def _post_funding(self) -> None:
+        while self._payments:
+            paid = self._payments.popleft()
+            self._funded += 1
+            venue = paid.instrument_id.rpartition(".")[2]
+            key = (venue, self._instruments[paid.instrument_id].settlement)
+            self._balances[key] = self._balances.get(key, Decimal(0)) - paid.amount
+            self.ledger.post(
+                recipes.funding(
+                    self.ledger.state,
+                    ts_ns=paid.ts_ns,
+                    ref=f"funding-{self._funded}",
+                    book=paid.book,
+                    instrument_id=paid.instrument_id,
+                    amount=paid.amount,
+                )
+            )
 
     def _leg(self, event: OrderFilled) -> Leg:
         commission, paid_in = event.commission, ""

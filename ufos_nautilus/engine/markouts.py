@@ -4,6 +4,7 @@ Computed from the stored market data after the run and never by timers inside it
 which the simulated venue works off its delayed commands, so that measuring would change what is measured.
 """
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -47,32 +48,48 @@ def write_markouts(directory: Path, sources: Sources) -> None:
     )
     parts = []
     for (name,), own in base.partition_by("lit", as_dict=True, maintain_order=True).items():
-        mids = market_mids(sources, str(name)) if name is not None else None
-        parts.append(own if mids is None or mids.is_empty() else _looked_up(own, mids))
+        parts.append(_looked_up(own, market_mids(sources, str(name))) if name is not None else own)
     table = pl.concat(parts, how="diagonal").sort("row") if parts else base
     missing = [pl.lit(None, DEC).alias(c) for c in SCHEMAS["markouts"] if c not in table.columns]
     table = table.with_columns(missing).select(pl.col(c).cast(dtype) for c, dtype in SCHEMAS["markouts"].items())
     table.write_parquet(directory / "markouts.parquet", compression="zstd")
 
 
-def market_mids(sources: Sources, instrument_id: str) -> pl.DataFrame | None:
-    """Return the mid of an instrument over time (ts, mid): from quotes, else trades, else closes of bars."""
+def market_mids(sources: Sources, instrument_id: str) -> Iterator[pl.DataFrame]:
+    """Yield the mid of an instrument over time (at, found), a file at a time: from quotes, trades or closes of bars."""
     sides = pl.col("bid_price").cast(DEC) + pl.col("ask_price").cast(DEC)
     prices: dict[Kind, pl.Expr] = {"quotes": sides / 2, "trades": pl.col("price"), "bars": pl.col("close")}
     for kind, mid in prices.items():
         files = sources.files(instrument_id, kind)
         if files:
             times = pl.col("ts_init").cast(TS).alias("at")
-            return pl.scan_parquet(files).select(times, mid.cast(DEC).alias("found")).sort("at").collect()
-    return None
+            for file in files:
+                yield pl.scan_parquet(file).select(times, mid.cast(DEC).alias("found")).collect()
+            return
 
 
-def _looked_up(fills: pl.DataFrame, mids: pl.DataFrame) -> pl.DataFrame:
-    last = mids["at"].max()
-    for milliseconds in MARKOUTS_MS:
-        later = (pl.col("ts") + pl.duration(nanoseconds=milliseconds * NS_PER_MS, time_unit="ns")).alias("at")
-        keyed = fills.with_columns(later).sort("at")
-        found = keyed.join_asof(mids, on="at", strategy="backward")
-        inside = pl.when(pl.col("at") <= last).then(pl.col("found")).alias(markout_column(milliseconds))
-        fills = found.with_columns(inside).drop("at", "found")
+def _looked_up(fills: pl.DataFrame, mids: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return fills with the last mid at or before each horizon, reading the market once from its start."""
+    wanted = pl.concat(
+        [
+            fills.select(
+                "row",
+                pl.lit(column).alias("column"),
+                (pl.col("ts") + pl.duration(nanoseconds=ms * NS_PER_MS, time_unit="ns")).alias("at"),
+            )
+            for ms, column in ((ms, markout_column(ms)) for ms in MARKOUTS_MS)
+        ]
+    ).sort("at")
+    found, before = [], None
+    for part in mids:
+        if wanted.is_empty() or part.is_empty():
+            continue
+        due = wanted.filter(pl.col("at") <= part["at"][-1])
+        known = part if before is None else pl.concat([before, part])
+        found.append(due.join_asof(known, on="at", strategy="backward"))
+        wanted, before = wanted[due.height :], part[-1:].rechunk()
+    looked_up = pl.concat(found) if found else wanted.with_columns(pl.lit(None, DEC).alias("found")).clear()
+    for column in map(markout_column, MARKOUTS_MS):
+        own = looked_up.filter(pl.col("column") == column).select("row", pl.col("found").alias(column))
+        fills = fills.join(own, on="row", how="left")
     return fills

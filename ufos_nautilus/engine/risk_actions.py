@@ -9,7 +9,8 @@ from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.risk_gate import RiskGate
 from ufos_nautilus.risk.actions import Action, hedge_units, reductions
 from ufos_nautilus.risk.fixed import SCALE, from_fixed
-from ufos_nautilus.risk.state import ACTIVE, REDUCING, Slot
+from ufos_nautilus.risk.levels import ACTIVE, REDUCING
+from ufos_nautilus.risk.state import Slot
 
 
 class BookHands:

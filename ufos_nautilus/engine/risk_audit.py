@@ -32,16 +32,16 @@ class RiskAudit:
         self._log = (
             AuditLog(path, run_id=run_id, schema=RISK_SCHEMA, fsync="each" if durable else "none") if path else None
         )
-        self._passed: list[tuple[Any, ...]] = []
-        self.counts = {"passed": 0, "denied": 0, "halts": 0}
+        self.notes: list[tuple[Any, ...]] = []
+        """What was let pass since the last record."""
+        self.counts = {"passed": 0, "denied": 0}
 
     def passed(
-        self, ts_ns: int, book: str, order: Any, instrument: Any, action: str, quantity: int, price: Any
+        self, ts_ns: int, book: str, order: Any, instrument: str, action: str, quantity: int, price: int | None
     ) -> None:
         """Note a request that was let pass; written with the next batch, denial or halt."""
-        self.counts["passed"] += 1
-        self._passed.append((ts_ns, book, order, instrument, action, quantity, price))
-        if len(self._passed) >= RISK_AUDIT_BATCH_MAX:
+        self.notes.append((ts_ns, book, order, instrument, action, quantity, price))
+        if len(self.notes) >= RISK_AUDIT_BATCH_MAX:
             self.flush()
 
     def denied(
@@ -67,13 +67,17 @@ class RiskAudit:
 
     def flush(self) -> None:
         """Write what was noted."""
-        if self._passed and self._log is not None:
+        notes = self.notes
+        if not notes:
+            return
+        self.counts["passed"] += len(notes)
+        if self._log is not None:
             rows = [
-                [ts, book, str(order), str(instrument), action, text(quantity), None if price is None else text(price)]
-                for ts, book, order, instrument, action, quantity, price in self._passed
+                (ts, book, str(order), instrument, action, text(quantity), None if price is None else text(price))
+                for ts, book, order, instrument, action, quantity, price in notes
             ]
             self._log.append({"what": "passed", "ts_ns": rows[-1][0], "columns": PASSED_COLUMNS, "rows": rows})
-        self._passed.clear()
+        notes.clear()
 
     def seal(self) -> Seal | None:
         """Write the last line and close; return how the chain ends."""

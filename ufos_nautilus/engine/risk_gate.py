@@ -11,7 +11,7 @@ from ufos_nautilus.engine.halt_flag import HaltFlag
 from ufos_nautilus.engine.risk_audit import RiskAudit
 from ufos_nautilus.engine.risk_orders import Followed, OrderKeeper
 from ufos_nautilus.engine.risk_price import newest_price
-from ufos_nautilus.limits import RISK_ORDERS_OPEN_MAX
+from ufos_nautilus.limits import RISK_AUDIT_BATCH_MAX, RISK_ORDERS_OPEN_MAX
 from ufos_nautilus.risk.checks import OrderView, Violation, check, check_slot, count
 from ufos_nautilus.risk.compiled import Limits, SlotRules
 from ufos_nautilus.risk.fixed import text
@@ -37,8 +37,8 @@ class Place(NamedTuple):
     venue: str
     """Where orders go, if not to the lit venue."""
     name: str
-    bounds: Bounds
-    """The limits folded, for orders that are far from all of them."""
+    bounds: Bounds | None
+    """The limits folded, for orders that are far from all of them; None on the internal venue."""
 
 
 class RiskGate(OrderKeeper):
@@ -69,9 +69,11 @@ class RiskGate(OrderKeeper):
         self._cache: Any = None
         self._now: Callable[[], int] = lambda: 0
         self._places: dict[tuple[str, Any], Place] = {}
+        self._bounds: dict[tuple[str, str, SlotRules], Bounds] = {}
         self._requests: dict[str, RateWindow] = {}
         self._refusals: dict[str, ShareWindow] = {}
-        self._switch: SwitchLimits = limits.rules.switch
+        self._notes = audit.notes
+        self._use_switch(limits.rules.switch)
         firm.stale = "the gate has not met the engine yet"
 
     def attach(self, cache: Any, now: Callable[[], int]) -> None:
@@ -82,17 +84,24 @@ class RiskGate(OrderKeeper):
     def use(self, limits: Limits) -> None:
         """Judge by other limits from the next order on."""
         self.limits = limits
-        self._switch = limits.rules.switch
+        self._use_switch(limits.rules.switch)
         self._places.clear()
+        self._bounds.clear()
+
+    def _use_switch(self, switch: SwitchLimits) -> None:
+        self._breaker = switch.max_orders_per_s
+        self._refusals_limit = None if switch.max_rejects_pct is None else int(switch.max_rejects_pct * 10_000)
+        self._refusals_over = switch.rejects_over
 
     # what a book calls
 
     def review(self, request: GateRequest) -> str | None:
         """Return why a request is denied, or None where it may pass; what passes counts as open from now on."""
-        now, order, book = request.ts_ns or self._now(), request.order, request.book_id
+        book, action, order, _, _, _, now = request
+        now = now or self._now()
         firm = self.firm
-        if self._switch.max_orders_per_s is not None:
-            self._count_request(book, now, self._switch.max_orders_per_s)
+        if self._breaker is not None:
+            self._count_request(book, now, self._breaker)
         if self._cell[0] != firm.state:
             firm.state = self._cell[0]
         place = self._places.get((book, order.instrument_id)) or self._find(request)
@@ -100,18 +109,18 @@ class RiskGate(OrderKeeper):
             view = self._view(request, now, None)
             return self._deny(request, check(view, firm, self.limits), now)
         self._mark(place)
-        if request.action == "submit" and self._quick(order, place, now):
+        if action == "submit" and place.bounds is not None and self._quick(order, place, place.bounds, now):
             return None
         view = self._view(request, now, place)
         violations = check_slot(view, place.slot, place.rules)
-        if request.action == "slice":
+        if action == "slice":
             violations = self._judge_slice(request, view, violations)
         if violations:
             return self._deny(request, violations, now)
         self._pass(request, view, place)
         return None
 
-    def _quick(self, order: Any, place: Place, now: int) -> bool:
+    def _quick(self, order: Any, place: Place, bounds: Bounds, now: int) -> bool:
         """Let a plain order pass that is far from every limit; the result is what the whole check would have done."""
         kind, key = order.order_type, order.client_order_id
         if kind == LIMIT:
@@ -120,21 +129,26 @@ class RiskGate(OrderKeeper):
             price = None
         else:
             return False
-        if order.is_reduce_only or order.is_quote_quantity or order.exec_algorithm_id is not None or self._used(key):
+        if order.is_reduce_only or order.is_quote_quantity or order.exec_algorithm_id is not None:
             return False
-        sign, quantity, slot = (1 if order.side == BUY else -1), order.quantity.raw, place.slot
-        if len(self.orders) >= RISK_ORDERS_OPEN_MAX or not place.bounds.allows(sign, quantity, price, now):
+        orders, slot = self.orders, place.slot
+        if key in orders or key in self._ended or len(orders) >= RISK_ORDERS_OPEN_MAX:
             return False
-        if place.bounds.counted:
-            place.bounds.count(now)
-        followed = self.orders[key] = Followed(
-            key, slot, order.instrument_id, sign, quantity, exits=False, worked=False
-        )
+        sign, quantity = (1 if order.side == BUY else -1), order.quantity.raw
+        value = bounds.allows(slot, sign, quantity, price, now)
+        if not value:
+            return False
+        if bounds.counted:
+            bounds.count(now)
+        followed = orders[key] = Followed(key, slot, order.instrument_id, sign, quantity)
         followed.counted = quantity
-        slot.open(sign, quantity)
-        if self._switch.max_rejects_pct is not None:
+        slot.open(sign, quantity, value)
+        if self._refusals_limit is not None:
             self._note(slot.book.id, refused=False)
-        self.audit.passed(now, slot.book.id, key, place.name, "submit", quantity * sign, price)
+        notes = self._notes
+        notes.append((now, slot.book.id, key, place.name, "submit", quantity * sign, price))
+        if len(notes) >= RISK_AUDIT_BATCH_MAX:
+            self.audit.flush()
         return True
 
     def commit(self, order: Any) -> None:
@@ -171,7 +185,7 @@ class RiskGate(OrderKeeper):
         order, slot = request.order, place.slot
         units = view.sign * view.quantity
         self.audit.passed(view.ts_ns, view.book, order.client_order_id, place.name, request.action, units, view.price)
-        if self._switch.max_rejects_pct is not None:
+        if self._refusals_limit is not None:
             self._note(view.book, refused=False)
         if request.action == "slice":
             return
@@ -211,7 +225,9 @@ class RiskGate(OrderKeeper):
         lit = slot.instrument.id
         rules = self.limits.slot(request.book_id, slot.book.kind, lit)
         venue = DARK_VENUE if name != lit and name.endswith(f".{DARK_VENUE}") else ""
-        place = Place(slot, rules, InstrumentId.from_str(lit), venue, name, Bounds(slot, rules, venue))
+        key = (request.book_id, slot.instrument.venue, rules)
+        bounds = None if venue else self._bounds.setdefault(key, Bounds(slot, rules))
+        place = Place(slot, rules, InstrumentId.from_str(lit), venue, name, bounds)
         self._places[request.book_id, request.order.instrument_id] = place
         return place
 
@@ -295,16 +311,15 @@ class RiskGate(OrderKeeper):
         window.add(now)
 
     def _count_refusal(self, book: str) -> None:
-        if self._switch.max_rejects_pct is not None:
+        if self._refusals_limit is not None:
             self._note(book, refused=True)
 
     def _note(self, book: str, *, refused: bool) -> None:
         window = self._refusals.get(book)
-        if window is None or window.size != self._switch.rejects_over:
-            window = self._refusals[book] = ShareWindow(self._switch.rejects_over)
+        if window is None or window.size != self._refusals_over:
+            window = self._refusals[book] = ShareWindow(self._refusals_over)
         window.add(refused)
-        limit = self._switch.max_rejects_pct
-        if refused and limit is not None and window.ppm > limit * 10_000:
+        if refused and self._refusals_limit is not None and window.ppm > self._refusals_limit:
             share = f"{window.ppm / 10_000:g} % of the last {window.size} orders of book {book} were refused"
             self.alarm("reject_rate", share)
 

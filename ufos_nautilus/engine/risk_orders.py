@@ -55,15 +55,22 @@ class Followed:
     )  # fmt: skip
 
     def __init__(
-        self, key: Any, slot: Slot, instrument_id: InstrumentId, sign: int, total: int, *, exits: bool, worked: bool
+        self,
+        key: Any,
+        slot: Slot,
+        instrument_id: InstrumentId,
+        sign: int,
+        total: int,
+        exits: bool = False,
+        worked: bool = False,
     ) -> None:
         self.key, self.slot, self.instrument_id, self.sign, self.total = key, slot, instrument_id, sign, total
         self.exits, self.worked = exits, worked
         self.filled = self.counted = 0
-        self.asked: list[int] = []
+        self.asked: tuple[int, ...] = ()
         """Quantities of modifications that the venue has not answered."""
-        self.slices: dict[Any, int] = {}
-        """Open slice -> units it can still trade."""
+        self.slices: dict[Any, int] | None = None
+        """Open slice -> units it can still trade; None until there is one."""
         self.ended = False
         """The order itself has ended; its slices may not have."""
 
@@ -80,7 +87,7 @@ class Followed:
     @property
     def room(self) -> int:
         """Return how much more slices may be cut from it."""
-        return self.total - self.filled - sum(self.slices.values())
+        return self.total - self.filled - sum((self.slices or {}).values())
 
     @property
     def done(self) -> bool:
@@ -149,7 +156,7 @@ class OrderKeeper:
             self.follow(order, slot, sign, exits=False)
         followed = self.orders[order.client_order_id]
         followed.filled = max(followed.filled, order.filled_qty.raw)
-        followed.asked.append(total)
+        followed.asked = (*followed.asked, total)
         followed.recount()
 
     def forget(self, client_order_id: Any) -> None:
@@ -163,7 +170,7 @@ class OrderKeeper:
         """Drop the newest modification, which was never sent."""
         followed = self.orders.get(client_order_id)
         if followed is not None and followed.asked:
-            followed.asked.pop()
+            followed.asked = followed.asked[:-1]
             followed.recount()
 
     # events
@@ -180,6 +187,8 @@ class OrderKeeper:
         units = event.quantity.raw
         if units > parent.room:
             self.alarm("unreviewed", f"slice {key} trades more than the order that was let pass")
+        if parent.slices is None:
+            parent.slices = {}
         parent.slices[key] = units
         self.orders[key] = parent
 
@@ -188,20 +197,23 @@ class OrderKeeper:
         followed = self.orders.get(key)
         sign, units = (1 if event.order_side == OrderSide.BUY else -1), event.last_qty.raw
         slot = followed.slot if followed is not None else self._slot_of(event)
+        counted = 0 if followed is None or followed.exits else min(units, followed.counted)
         if slot is not None:
-            slot.fill(sign, units, event.last_px.raw, self._fee(event.commission))
+            slot.fill(sign, units, event.last_px.raw, self._fee(event.commission), counted=counted)
         if followed is None:
             if key not in self._ended and not event.reconciliation:
                 self.alarm("unreviewed", f"order {key} of {event.strategy_id} traded and never passed the gate")
             return
         followed.filled += units
-        if key in followed.slices:
+        followed.counted -= counted
+        if followed.slices and key in followed.slices:
             left = followed.slices[key] - units
             if left > 0:
                 followed.slices[key] = left
             else:
                 self._end_slice(followed, key)
-        elif followed.worked and self._is_closed(key):
+        elif (followed.worked or followed.asked) and self._is_closed(key):
+            # Nothing answers a modification of an order that has traded in full.
             followed.ended = True
         self._settle(followed)
 
@@ -212,13 +224,13 @@ class OrderKeeper:
             return
         followed.total = event.quantity.raw
         if followed.total in followed.asked:
-            del followed.asked[: followed.asked.index(followed.total) + 1]
+            followed.asked = followed.asked[followed.asked.index(followed.total) + 1 :]
         self._settle(followed)
 
     def _on_modify_rejected(self, event: Any) -> None:
         followed = self.orders.get(event.client_order_id)
         if followed is not None and followed.asked:
-            followed.asked.pop(0)
+            followed.asked = followed.asked[1:]
             self._settle(followed)
 
     def _on_rejected(self, event: Any) -> None:
@@ -230,11 +242,11 @@ class OrderKeeper:
         followed = self.orders.get(key)
         if followed is None:
             return
-        if key in followed.slices:
+        if followed.slices and key in followed.slices:
             self._end_slice(followed, key)
         else:
             followed.ended = True
-            followed.asked.clear()
+            followed.asked = ()
         self._settle(followed)
 
     def _on_fill_voided(self, event: Any) -> None:
@@ -243,7 +255,8 @@ class OrderKeeper:
     # details
 
     def _end_slice(self, followed: Followed, key: Any) -> None:
-        del followed.slices[key]
+        if followed.slices is not None:
+            del followed.slices[key]
         self.orders.pop(key, None)
         self._remember(key)
 

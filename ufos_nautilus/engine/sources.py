@@ -3,15 +3,17 @@
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from ufos_nautilus.engine.feed import TableRef
-from ufos_nautilus.engine.generated import generated_catalog
+from ufos_nautilus.engine.generated import bar_quotes_catalog, generated_catalog
 from ufos_nautilus.engine.spec import DataSpec
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.market.catalog import Catalog
 from ufos_nautilus.market.instruments import InstrumentSpec
+from ufos_nautilus.market.manifest import Dataset
 from ufos_nautilus.market.recording import TableKind
 
 
@@ -23,6 +25,8 @@ class Sources:
     tables: list[TableRef] = field(default_factory=list)
     digests: list[str] = field(default_factory=list)
     catalogs: dict[str, Catalog] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name of a fact, of `SYMBOL_FACTS` -> symbol -> what is known."""
 
     def files(self, instrument_id: str, kind: TableKind) -> list[Path]:
         """Return the files of an instrument's table, whether or not the run replays it."""
@@ -51,24 +55,59 @@ def resolve_sources(specs: Sequence[DataSpec]) -> Sources:
             require_known(name, known, f"catalog {path}")
             out.instruments[name] = known[name]
             out.catalogs[name] = catalog
-            out.tables += [
-                TableRef(
-                    path,
-                    entry.kind,
-                    entry.identifier,
-                    entry.rows,
-                    entry.first_ns,
-                    tuple(catalog.files(entry.kind, entry.identifier)),
-                )
-                for entry in catalog.tables(name)
-                if not spec.tables or entry.kind in spec.tables
-            ]
+        out.tables += table_refs(catalog, path, wanted, spec.tables)
+        if spec.quotes_from_bars is not None:
+            quotes = Catalog.open(bar_quotes_catalog(catalog, wanted, spec.quotes_from_bars))
+            out.tables += table_refs(quotes, quotes.root, wanted, ["quotes"])
+            out.catalogs |= dict.fromkeys(wanted, quotes)
+        for dataset in catalog.manifest.datasets:
+            for fact, by_symbol in symbol_facts(dataset).items():
+                out.facts.setdefault(fact, {}).update(by_symbol)
         out.digests.append(catalog.digest(wanted))
     if not out.tables:
         raise SpecError(
             "the spec's data holds no tables at all", next_step="`ufos data list CATALOG` shows what is there"
         )
     return out
+
+
+def symbol_facts(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Return what an import knows by symbol, in the units of its bars.
+
+    Bars that were adjusted for something know nothing of it any more; a dividend before a split is a smaller one per
+    share of bars adjusted for splits.
+    """
+    adjusted = dataset.options.get("option.adjust", "none")
+    facts: dict[str, dict[str, Any]] = {"sub_industries": dict(dataset.facts.get("sub_industries", {}))}
+    if adjusted == "all":
+        return facts
+    splits = dataset.facts.get("splits", {})
+    for fact in ("dividends", "distributions"):
+        facts[fact] = {
+            symbol: [[day, str(Decimal(amount) / _later(splits.get(symbol, []), day, adjusted))] for day, amount in own]
+            for symbol, own in dataset.facts.get(fact, {}).items()
+        }
+    return facts | ({"splits": dict(splits)} if adjusted == "none" else {})
+
+
+def _later(splits: list[list[str]], day: str, adjusted: str) -> Decimal:
+    """Return by how much later splits multiplied a share of that day, where bars are adjusted for them."""
+    ratio = Decimal(1)
+    for at, amount in splits if adjusted == "splits" else ():
+        if at > day:
+            ratio *= Decimal(amount)
+    return ratio
+
+
+def table_refs(catalog: Catalog, path: Path, names: Sequence[str], kinds: Sequence[TableKind]) -> list[TableRef]:
+    """Return the tables of some instruments in the order of the names: of some kinds, or all where none is named."""
+    by_name: dict[str, list[TableRef]] = {name: [] for name in names}
+    for entry in catalog.tables():
+        if entry.instrument_id in by_name and (not kinds or entry.kind in kinds):
+            files = tuple(catalog.root / file.path for file in entry.files)
+            ref = TableRef(path, entry.kind, entry.identifier, entry.rows, entry.first_ns, files)
+            by_name[entry.instrument_id].append(ref)
+    return [ref for name in names for ref in by_name[name]]
 
 
 def require_known(name: str, known: Any, where: str) -> None:

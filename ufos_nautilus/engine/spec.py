@@ -52,12 +52,23 @@ class SpecModel(BaseModel):
 class SyntheticSpec(SpecModel):
     """A generated market instead of a recorded one."""
 
-    kind: Literal["single", "pair", "universe"] = "single"
-    """One instrument with an L2 book, two of which one leads, or a small correlated equity universe (NBBO)."""
+    kind: Literal["single", "pair", "universe", "daily"] = "single"
+    """One instrument with an L2 book, two of which one leads, equities with NBBO quotes, or equities as daily bars."""
     seed: int = Field(default=1, ge=0, lt=2**63)
     """Seed of the market alone; the run's own seed drives fill models."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the generator, by name; units in the names (see `ufos data generate --help`)."""
+
+
+class BarQuotesSpec(SpecModel):
+    """Quotes made from bars where none were recorded: one at each bar's open and one at its close."""
+
+    half_spread_bps: Decimal = Field(default=Decimal(2), ge=0, le=1_000)
+    """Half the spread, basis points of price, rounded up to whole ticks; at least one tick each side."""
+    size_share: Decimal = Field(default=Decimal("0.01"), gt=0, le=1)
+    """Share of the bar's volume shown on each side."""
+    open_before_s: float = Field(default=23_400.0, ge=0, le=31 * 86_400)
+    """Seconds from a bar's open to its end; the default is the regular US session. 0 leaves the open out."""
 
 
 class DataSpec(SpecModel):
@@ -71,6 +82,8 @@ class DataSpec(SpecModel):
     """Instrument ids to load; empty for all of the catalog."""
     tables: list[TableName] = Field(default_factory=list)
     """Kinds of table to load; empty for all there are."""
+    quotes_from_bars: BarQuotesSpec | None = None
+    """Make quotes from the bars of these instruments; kept in a catalog of their own, keyed by bars and terms."""
     start: datetime | None = None
     """First instant (UTC), inclusive."""
     end: datetime | None = None
@@ -132,6 +145,17 @@ class FillSpec(SpecModel):
     """Probability that a market order slips one tick (top-of-book venues)."""
 
 
+class FundingSpec(SpecModel):
+    """What positions in a perpetual pay each other."""
+
+    instrument_id: Identifier
+    """The perpetual."""
+    rate: Decimal = Field(gt=-1, lt=1)
+    """Share of a position's value that a long pays and a short receives at each funding; negative the other way."""
+    interval_s: float = Field(default=28_800.0, ge=1, le=31_536_000)
+    """Seconds between fundings, counted from midnight UTC."""
+
+
 class VenueSpec(SpecModel):
     """A simulated venue and the account held there."""
 
@@ -163,6 +187,27 @@ class VenueSpec(SpecModel):
     """Bars move the market where there are no quotes or trades."""
     allow_borrowing: bool = False
     """A cash account may go negative."""
+    funding: list[FundingSpec] = Field(default_factory=list, max_length=1_000)
+    """Fundings of perpetuals; none unless named."""
+
+
+class FlowSpec(SpecModel):
+    """Money that an owner puts into a book or takes out."""
+
+    at: datetime
+    """When (UTC); a withdrawal waits, a day at a time, until the book has the cash."""
+    deposit: Amount | None = None
+    """What comes in, for example "50_000 USD"."""
+    withdraw: Amount | None = None
+    """What goes out."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> FlowSpec:
+        if (self.deposit is None) == (self.withdraw is None):
+            raise ValueError("a flow is either a deposit or a withdrawal")
+        if self.at.tzinfo is None:
+            raise ValueError("at has no time zone; write it like 2014-03-03T00:00:00Z")
+        return self
 
 
 class BookSpec(SpecModel):
@@ -176,6 +221,10 @@ class BookSpec(SpecModel):
     """Where the class lives, for example ufos_strategies.market_maker:MarketMaker."""
     capital: list[Amount] = Field(default_factory=list)
     """What the book starts with, out of its venue's balance, for example ["250000 USD"]; the rest is the house's."""
+    allocation_pct: Decimal | None = Field(default=None, gt=0, le=100)
+    """Capital as a share of what the venue holds beside all declared capital, percent, instead of `capital`."""
+    flows: list[FlowSpec] = Field(default_factory=list, max_length=1_000)
+    """Deposits and withdrawals of its owner."""
     venue: str = ""
     """Where its capital lies; the first venue unless named."""
     params: dict[str, Any] = Field(default_factory=dict)
@@ -230,6 +279,8 @@ class LedgerSpec(SpecModel):
 
     enabled: bool = True
     """Whether fills are posted and reconciled."""
+    corporate_actions: bool = True
+    """Whether dividends, spin-offs and splits that the data's manifests know are booked."""
     batch: int = Field(default=1_000, ge=1, le=100_000)
     """Entries made durable at a time; 1 makes each durable before the next event."""
 
@@ -237,8 +288,14 @@ class LedgerSpec(SpecModel):
 class RecordingSpec(SpecModel):
     """What a run keeps besides orders, fills and positions."""
 
-    sample_interval_s: float = Field(default=1.0, ge=0.001, le=86_400)
+    sample_interval_s: float = Field(default=1.0, ge=0.001, le=31 * 86_400)
     """Seconds between samples of equity, inventory and the market."""
+    nav_interval_s: float = Field(default=0.0, ge=0, le=31 * 86_400)
+    """Seconds between samples of every book's net asset value; 0 takes none."""
+    nav_offset_s: float = Field(default=0.0, ge=0, lt=86_400)
+    """Those samples are taken so many seconds after midnight UTC."""
+    markouts: bool = True
+    """Look up the market some time after every fill (table `markouts`)."""
     quotes: bool = True
     """Keep every quote decision of a desk."""
     events: bool = False

@@ -60,7 +60,6 @@ class Tape(Guarded, DataActor):
         instrument: Any = self.cache.instrument(instrument_id)
         self._scale[name] = float(10**instrument.size_precision)
         self._volume[name] = 0
-        self._minutes[name] = {}
         if source:
             self.subscribe_bars(BarType.from_str(source))
         else:
@@ -71,33 +70,39 @@ class Tape(Guarded, DataActor):
         return self._volume.get(str(instrument_id), 0)
 
     def profile(self, instrument_id: InstrumentId, start_ns: int, end_ns: int, spans: int) -> list[int]:
-        """Return what was traded on earlier days in equal spans of the same clock time, size units.
+        """Return the shares that equal spans had in what earlier days traded at the same clock times.
 
-        All ones where no earlier day was seen: a flat profile. A minute counts for the span in which it begins.
+        Volume is known by the minute and spread evenly within it. All ones where no earlier day was seen: a flat
+        profile. Only the proportions mean something.
         """
         seen = self._minutes.get(str(instrument_id), {})
         profile = [0] * spans
         width, today = end_ns - start_ns, start_ns // NS_PER_MINUTE // MINUTES_PER_DAY
-        for minute in range(-(-start_ns // NS_PER_MINUTE), -(-end_ns // NS_PER_MINUTE)):
-            span = (minute * NS_PER_MINUTE - start_ns) * spans // width
-            profile[span] += sum(units for day, units in seen.get(minute % MINUTES_PER_DAY, ()) if day < today)
+        for minute in range(start_ns // NS_PER_MINUTE, -(-end_ns // NS_PER_MINUTE)):
+            units = sum(units for day, units in seen.get(minute % MINUTES_PER_DAY, ()) if day < today)
+            begin, end = max(minute * NS_PER_MINUTE, start_ns), min((minute + 1) * NS_PER_MINUTE, end_ns)
+            while units and begin < end:
+                span = (begin - start_ns) * spans // width
+                border = min(start_ns - (-(span + 1) * width // spans), end)
+                profile[span] += units * (border - begin)
+                begin = border
         return profile if any(profile) else [1] * spans
 
     def on_trade(self, trade: TradeTick) -> None:
         """Count a trade of the market."""
-        self._count(str(trade.instrument_id), float(trade.size), trade.ts_init)
+        name = str(trade.instrument_id)
+        self.count(name, round(float(trade.size) * self._scale[name]), trade.ts_init)
 
     def on_bar(self, bar: Bar) -> None:
         """Count a bar's volume when the bar is known."""
-        self._count(str(bar.bar_type.instrument_id), float(bar.volume), bar.ts_init)
+        name = str(bar.bar_type.instrument_id)
+        self.count(name, round(float(bar.volume) * self._scale[name]), bar.ts_init)
 
-    def _count(self, name: str, size: float, ts_ns: int) -> None:
-        units = round(size * self._scale[name])
-        self._volume[name] += units
+    def count(self, name: str, units: int, ts_ns: int) -> None:
+        """Add traded size units to an instrument."""
+        self._volume[name] = self._volume.get(name, 0) + units
         day, minute = divmod(ts_ns // NS_PER_MINUTE, MINUTES_PER_DAY)
-        days = self._minutes[name].get(minute)
-        if days is None:
-            days = self._minutes[name][minute] = deque(maxlen=TAPE_DAYS_MAX)
+        days = self._minutes.setdefault(name, {}).setdefault(minute, deque(maxlen=TAPE_DAYS_MAX))
         if days and days[-1][0] == day:
             days[-1][1] += units
         else:

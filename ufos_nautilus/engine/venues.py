@@ -1,6 +1,6 @@
 """Turns venue specs into the engine's simulated venues: accounts, fees, latency, fills."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -44,7 +44,9 @@ def latency_model(spec: LatencySpec) -> StaticLatencyModel | None:
     return StaticLatencyModel(*nanos) if any(nanos) else None
 
 
-def add_venue(engine: BacktestEngine, spec: VenueSpec, seed: int, fill_model: Any = None) -> None:
+def add_venue(
+    engine: BacktestEngine, spec: VenueSpec, seed: int, fill_model: Any = None, modules: Sequence[Any] = ()
+) -> None:
     """Add one simulated venue to an engine.
 
     Parameters
@@ -57,6 +59,8 @@ def add_venue(engine: BacktestEngine, spec: VenueSpec, seed: int, fill_model: An
         Seed of the venue's fill model.
     fill_model : object, optional
         Replaces the model of the spec, for venues whose fills are agreed elsewhere.
+    modules : sequence
+        Simulation modules, such as fundings.
 
     """
     fills = fill_model or DefaultFillModel(spec.fill.prob_fill_on_limit, spec.fill.prob_slippage, seed)
@@ -71,6 +75,7 @@ def add_venue(engine: BacktestEngine, spec: VenueSpec, seed: int, fill_model: An
         fill_model=fills,
         fee_model=fee_model(spec.fees),
         latency_model=latency_model(spec.latency),
+        modules=list(modules) or None,
         book_type=BOOK_TYPES[spec.book],
         bar_execution=spec.bar_execution,
         trade_execution=spec.trade_execution,

@@ -16,10 +16,11 @@ from ufos_nautilus.limits import HALT_REASON_CHARS_MAX
 from ufos_nautilus.risk.actions import Action, ActionTable
 from ufos_nautilus.risk.compiled import Limits
 from ufos_nautilus.risk.fixed import SCALE, text, to_fixed
+from ufos_nautilus.risk.levels import ACTIVE, HALTED, Account
 from ufos_nautilus.risk.restrictions import Restriction, difference
 from ufos_nautilus.risk.rules import Metric, RiskRules
 from ufos_nautilus.risk.rules_file import diff
-from ufos_nautilus.risk.state import ACTIVE, HALTED, Account, mark
+from ufos_nautilus.risk.state import mark
 from ufos_nautilus.risk.windows import FallWindow
 
 NS_PER_S = 1_000_000_000
@@ -142,7 +143,7 @@ class Watchdog(Guarded, DataActor):
             rate = self.gate.limits.rate(str(key))
             if rate is not None:
                 funds[str(key)] = money.raw * rate // SCALE
-        cash = account.is_cash_account
+        cash = account.is_cash_account()
         leverage = SCALE if cash else to_fixed(str(account.default_leverage))
         self.gate.firm.set_account(venue, Account(cash=cash, funds=funds, leverage=leverage, seen_ns=now))
 

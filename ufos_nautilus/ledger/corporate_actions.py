@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from ufos_nautilus.errors import DataError
-from ufos_nautilus.ledger.accounts import CASH, COST, DIVIDENDS, MARKET, POSITION, REALISED, Account
+from ufos_nautilus.ledger.accounts import CASH, COST, DIVIDENDS, FINANCING, MARKET, POSITION, REALISED, Account
 from ufos_nautilus.ledger.contracts import Contract
 from ufos_nautilus.ledger.journal import Draft, Posting, add_pair
 from ufos_nautilus.ledger.money import half_even
@@ -70,6 +70,9 @@ def split(
     new: int,
     old: int,
     cash_in_lieu: Decimal | None = None,
+    at: str = "",
+    till: str = "",
+    settled: Decimal = Decimal(0),
     meta: Meta | None = None,
 ) -> Draft | None:
     """Return the entry of a split of `new` units for `old` ones; None where the book holds nothing.
@@ -83,11 +86,18 @@ def split(
     ts_ns, ref, meta
         As in every recipe.
     book, item : str
-        Who and what; each venue's part is split by itself.
+        Who and what.
     new, old : int
         For example 4 and 1; a reverse split has `old` above `new`.
     cash_in_lieu : Decimal, optional
         Price after the split at which fractions are paid out; needed only where there are any.
+    at : str, optional
+        The venue where the change arrives, computed on the position over all venues; without it each venue's part is
+        split where it is. Fractions are then paid at `till`, and what they are paid is profit.
+    till : str
+        The venue where fractions are paid out, with `at`.
+    settled : Decimal
+        By how much that venue changed its balance as the units arrived, where it settles results only.
 
     Raises
     ------
@@ -101,6 +111,13 @@ def split(
     holding = state.holding(book, item)
     if not holding.quantity and not any(place.quantity for place in holding.places.values()):
         return None
+    if at:
+        if holding.quantity == 0:
+            return None
+        units = state.units(settled, contract.currency.code, "settled amount")
+        postings = _split_at(contract, holding.quantity, book, (new, old), cash_in_lieu, (at, till), units)
+        about = {**(meta or {}), "item": item, "new": new, "old": old}
+        return Draft("split", ts_ns, ref, tuple(postings), about) if postings else None
     postings: list[Posting] = []
     fraction = 0  # in 1/old of a new unit
     venue_of_cash = ""
@@ -128,6 +145,47 @@ def split(
     return Draft("split", ts_ns, ref, tuple(postings), {**(meta or {}), "item": item, "new": new, "old": old})
 
 
+def _split_at(
+    contract: Contract,
+    quantity: int,
+    book: str,
+    ratio: tuple[int, int],
+    cash_in_lieu: Decimal | None,
+    places: tuple[str, str],
+    settled: int,
+) -> list[Posting]:
+    """Return the postings of a split whose change arrives at one venue."""
+    item, asset, currency = contract.item, contract.asset.code, contract.currency.code
+    place, till = places
+    sign = 1 if quantity > 0 else -1
+    whole, rest = divmod(abs(quantity) * ratio[0], ratio[1])
+    if rest and cash_in_lieu is None:
+        raise DataError(
+            f"{book} holds {abs(quantity)} units of {item}; {ratio[0]} for {ratio[1]} leaves a fraction",
+            expected="whole units, or a price for fractions",
+            next_step="give cash_in_lieu",
+        )
+    postings: list[Posting] = []
+    change = sign * whole - quantity
+    cash, paid_to = Account(book, currency, CASH, place), Account(book, currency, CASH, till)
+    add_pair(postings, Account(book, asset, POSITION, place, item), Account(book, asset, MARKET, "", item), change)
+    add_pair(postings, cash, Account(book, currency, FINANCING, place, item), settled)
+    if rest and cash_in_lieu is not None:
+        proceeds = _fraction_value(contract, sign * rest, (cash_in_lieu, ratio[1]))
+        add_pair(postings, paid_to, Account(book, currency, REALISED, "", item), proceeds)
+    return postings
+
+
+def _fraction_value(contract: Contract, fraction: int, price: tuple[Decimal, int]) -> int:
+    """Return what `fraction`, in 1/old of a new unit, is worth at a price per new unit."""
+    top, bottom = price[0].as_integer_ratio()
+    m_top, m_bottom = contract.multiplier.as_integer_ratio()
+    return half_even(
+        fraction * top * m_top * 10**contract.currency.decimals,
+        price[1] * bottom * m_bottom * 10**contract.asset.decimals,
+    )
+
+
 def _pay_fraction(
     contract: Contract,
     cost: int,
@@ -138,12 +196,7 @@ def _pay_fraction(
     postings: list[Posting],
 ) -> None:
     """Sell `fraction` of `whole`, both in 1/old of a new unit, for cash at a price per new unit."""
-    top, bottom = price[0].as_integer_ratio()
-    m_top, m_bottom = contract.multiplier.as_integer_ratio()
-    proceeds = half_even(
-        fraction * top * m_top * 10**contract.currency.decimals,
-        price[1] * bottom * m_bottom * 10**contract.asset.decimals,
-    )
+    proceeds = _fraction_value(contract, fraction, price)
     released = half_even(cost * fraction, whole) if whole else 0
     currency, item = contract.currency.code, contract.item
     for account, amount in (

@@ -152,6 +152,31 @@ def upgrade(execute: Execute, dialect: str, migrations: Sequence[Migration] = MI
     return latest
 
 
+def empty(execute: Execute, dialect: str) -> None:
+    """Take everything out of the journal, guards aside; portfolios and strategies stay. Call it in one transaction.
+
+    For whoever found the journal empty, could not finish what belongs together, and must not leave half of it.
+    """
+    journal = ("entries", "postings")
+    if dialect == "sqlite":
+        for table in journal:
+            for action in ("update", "delete"):
+                execute(f"DROP TRIGGER {table}_no_{action}")
+    else:
+        for table in journal:
+            execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    for table in ("postings", "entries", "accounts", "assets"):
+        execute(f"DELETE FROM {table}")
+    zero = "zeroblob(32)" if dialect == "sqlite" else "decode(repeat('00', 32), 'hex')"
+    execute(f"UPDATE head SET seq = 0, hash = {zero}, postings = 0")
+    if dialect == "sqlite":
+        for statement in _append_only_sqlite():
+            execute(statement)
+    else:
+        for table in journal:
+            execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
 def require_known(version: int, latest: int = LATEST) -> None:
     """Refuse a schema newer than this program."""
     if version > latest:

@@ -106,7 +106,7 @@ class LedgerState:
                 self._admit(account)
         for account, amount in entry.postings:
             balances[account] = balances.get(account, 0) + amount
-            role = account.role
+            role = account[2]
             if role == POSITION:
                 self._move(account, amount)
             elif role == COST:

@@ -13,7 +13,7 @@ from ufos_nautilus.errors import DataError, IntegrityError, LimitExceededError, 
 from ufos_nautilus.ledger import store_schema as schema
 from ufos_nautilus.ledger.accounts import Account, Asset, check_account, check_asset
 from ufos_nautilus.ledger.journal import Chain, Draft, Entry, Head, reversal_problem, seal
-from ufos_nautilus.ledger.migrations import LATEST, require_known, upgrade
+from ufos_nautilus.ledger.migrations import LATEST, empty, require_known, upgrade
 from ufos_nautilus.ledger.records import Portfolio, RiskProfile, StrategyRecord
 from ufos_nautilus.ledger.state import LedgerState
 from ufos_nautilus.ledger.store_read import read_entries
@@ -339,6 +339,16 @@ class LedgerStore:
     def _rows(self, table: sa.Table) -> list[Any]:
         with self.engine.connect() as connection:
             return list(connection.execute(sa.select(table).order_by(table.c.id)))
+
+    def discard(self) -> None:
+        """Take everything out of the journal again: for a run that found it empty and did not end well."""
+        if self.readonly:
+            raise SpecError("the ledger was opened for reading", expected="a ledger opened for writing")
+        self.close()
+        with self._begin() as connection:
+            empty(connection.exec_driver_sql, connection.dialect.name)
+        self.engine.dispose()
+        self._ids, self._assets, self._head = {}, {}, Head()
 
     def close(self) -> None:
         """Give all connections back."""

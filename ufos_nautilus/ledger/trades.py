@@ -18,8 +18,11 @@ against the exact result, and what rounding leaves between the two goes to the v
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
 
 from ufos_nautilus.errors import DataError, ReconciliationError
 from ufos_nautilus.ledger.accounts import (
@@ -44,8 +47,7 @@ FLOAT_NOISE_BITS = 48
 """A venue that reckons in double precision is off by less than 2 ** -48 of the amounts it handles, per trade."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransferFee:
+class TransferFee(msgspec.Struct, frozen=True, kw_only=True):
     """What each side of a cross pays another book instead of the spread.
 
     Parameters
@@ -64,8 +66,7 @@ class TransferFee:
     payee_venue: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leg:
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """One side of a trade.
 
     Parameters
@@ -135,7 +136,7 @@ def fill(
     item, venue = root_and_venue(instrument_id)
     contract = state.contract(item)
     traded = _traded(state, contract, quantity, side)
-    postings = _leg_postings(state, contract, venue, leg, traded, price)
+    postings = _leg_postings(state, contract, venue, leg, traded, price, _value(contract, traded, price))
     postings.append(Posting(Account(leg.book, contract.asset.code, MARKET, "", item), -traded))
     about = {"instrument_id": instrument_id, "side": side, "price": format(price, "f"), "book": leg.book}
     return Draft("fill", ts_ns, ref, tuple(postings), {**(meta or {}), **about})
@@ -172,8 +173,9 @@ def cross(
     item, venue = root_and_venue(instrument_id)
     contract = state.contract(item)
     traded = _traded(state, contract, quantity, "BUY")
-    postings = _leg_postings(state, contract, venue, buyer, traded, price)
-    postings += _leg_postings(state, contract, venue, seller, -traded, price)
+    value = _value(contract, traded, price)
+    postings = _leg_postings(state, contract, venue, buyer, traded, price, value)
+    postings += _leg_postings(state, contract, venue, seller, -traded, price, -value)
     if fee is not None:
         _pay_fee(state, contract, venue, (buyer.book, seller.book), fee, postings)
     about = {
@@ -213,32 +215,63 @@ def _traded(state: LedgerState, contract: Contract, quantity: Decimal, side: str
     return units if side == "BUY" else -units
 
 
-def _leg_postings(
-    state: LedgerState, contract: Contract, venue: str, leg: Leg, traded: int, price: Decimal
-) -> list[Posting]:
+def _value(contract: Contract, traded: int, price: Decimal) -> int:
     if not price.is_finite():
         raise DataError(f"{contract.item}: price is {price}", expected="a finite decimal")
-    book, item, currency = leg.book, contract.item, contract.currency.code
-    value = contract.value(traded, price)
-    holding = state.holding(book, item)
+    return contract.value(traded, price)
+
+
+def _leg_postings(
+    state: LedgerState, contract: Contract, venue: str, leg: Leg, traded: int, price: Decimal, value: int
+) -> list[Posting]:
+    item, currency = contract.item, contract.currency.code
+    accounts = _accounts(leg.book, contract.asset.code, currency, venue, item)
+    holding = state.holding(leg.book, item)
     closing, released, opened = contract.split(holding.quantity, holding.cost, traded, price, value)
-    postings = [Posting(Account(book, contract.asset.code, POSITION, venue, item), traded)]
-    _add(postings, Account(book, currency, COST, "", item), opened - released)
-    _add(postings, Account(book, currency, REALISED, "", item), closing + released)
+    postings = [Posting(accounts.position, traded)]
+    if opened != released:
+        postings.append(Posting(accounts.cost, opened - released))
+    if closing + released:
+        postings.append(Posting(accounts.realised, closing + released))
     if leg.margined:
-        _settle_margin(state, contract, venue, leg, traded, price, value, postings)
+        _settle_margin(
+            state, contract, venue, leg, holding.at(venue), traded, price, value, opened + closing, accounts, postings
+        )
     elif contract.inverse:
         raise DataError(f"{item} is inverse and cannot be paid in full", expected="a margined leg")
     elif leg.settled is not None:
         raise DataError(f"{item}: a settled amount was given for a trade paid in full", expected="none")
-    else:
-        _add(postings, Account(book, currency, CASH, venue), -value)
+    elif value:
+        postings.append(Posting(accounts.cash, -value))
     if leg.commission:
         paid_in = leg.commission_currency or currency
         commission = state.units(leg.commission, paid_in, "commission")
-        _add(postings, Account(book, paid_in, CASH, venue), -commission)
-        _add(postings, Account(book, paid_in, FEES, venue, item), commission)
+        cash, fees = Account(leg.book, paid_in, CASH, venue), Account(leg.book, paid_in, FEES, venue, item)
+        add_pair(postings, fees, cash, commission)
     return postings
+
+
+class _Accounts(NamedTuple):
+    """The accounts a leg moves; made once per book, item and venue, because a run books the same ones all day."""
+
+    position: Account
+    cost: Account
+    realised: Account
+    cash: Account
+    financing: Account
+    difference: Account
+
+
+@lru_cache(4096)
+def _accounts(book: str, asset: str, currency: str, venue: str, item: str) -> _Accounts:
+    return _Accounts(
+        Account(book, asset, POSITION, venue, item),
+        Account(book, currency, COST, "", item),
+        Account(book, currency, REALISED, "", item),
+        Account(book, currency, CASH, venue),
+        Account(book, currency, FINANCING, venue, item),
+        Account(book, currency, VENUE_DIFFERENCE, venue, item),
+    )
 
 
 def _settle_margin(
@@ -246,25 +279,30 @@ def _settle_margin(
     contract: Contract,
     venue: str,
     leg: Leg,
+    place: Placed,
     traded: int,
     price: Decimal,
     value: int,
+    booked: int,
+    accounts: _Accounts,
     postings: list[Posting],
 ) -> None:
-    book, item, currency = leg.book, contract.item, contract.currency.code
-    place = state.holding(book, item).at(venue)
+    """Book what the venue settled; `booked` is what cost and realised result have come to together."""
     closing, released, opened = contract.split(place.quantity, -place.financing, traded, price, value)
     expected = -closing - released
     settled = expected
     if leg.settled is not None:
-        settled = state.units(leg.settled, currency, f"{item} settled amount")
+        settled = state.units(leg.settled, contract.currency.code, "settled amount")
         _check_settled(contract, venue, leg, place, settled, expected, value)
-    _add(postings, Account(book, currency, CASH, venue), settled)
-    _add(postings, Account(book, currency, FINANCING, venue, item), released - opened)
+    if settled:
+        postings.append(Posting(accounts.cash, settled))
+    if released != opened:
+        postings.append(Posting(accounts.financing, released - opened))
     # What the legs leave open is the venue's rounding, and, where an inverse position lies on several venues, the
     # difference between the averages of the parts and of the whole.
-    rest = sum(amount for account, amount in postings if account.asset == currency)
-    _add(postings, Account(book, currency, VENUE_DIFFERENCE, venue, item), -rest)
+    rest = opened - released - settled - booked
+    if rest:
+        postings.append(Posting(accounts.difference, rest))
 
 
 def _check_settled(
@@ -280,8 +318,3 @@ def _check_settled(
             expected="the same result but for rounding to the smallest unit",
             next_step="compare this book's fills with the venue's: one is missing, there twice or priced otherwise",
         )
-
-
-def _add(postings: list[Posting], account: Account, amount: int) -> None:
-    if amount:
-        postings.append(Posting(account, amount))

@@ -129,7 +129,8 @@ class Catalog:
             The catalog lacks one of them.
 
         """
-        wanted = {i: self.instrument(i).to_dict() for i in sorted(set(instrument_ids))}
+        known = self.instruments()
+        wanted = {i: (known.get(i) or self.instrument(i)).to_dict() for i in sorted(set(instrument_ids))}
         facts = []
         for dataset in self.manifest.datasets:
             own = (t for t in dataset.tables if t.instrument_id in wanted)

@@ -119,9 +119,9 @@ class UniverseParams:
         """Return the instruments: AAAA, AAAB, ... in US dollars, ticks of a cent, sectors dealt in turn."""
         return [
             InstrumentSpec(
-                instrument_id=f"{_symbol(i)}.{self.venue}",
+                instrument_id=f"{symbol_of(i)}.{self.venue}",
                 kind="equity",
-                base=_symbol(i),
+                base=symbol_of(i),
                 quote="USD",
                 settlement="USD",
                 tick_size=TICK,
@@ -134,7 +134,8 @@ class UniverseParams:
         ]
 
 
-def _symbol(index: int) -> str:
+def symbol_of(index: int) -> str:
+    """Return the symbol of the stock with this number: four letters, counted from ``AAAA``."""
     letters = ""
     for _ in range(4):
         index, letter = divmod(index, 26)

@@ -49,6 +49,7 @@ class RunTables:
     markouts: pl.DataFrame
     estimates: pl.DataFrame
     alerts: pl.DataFrame
+    navs: pl.DataFrame
 
     @classmethod
     def load(cls, run_dir: Path) -> Self:

@@ -14,7 +14,7 @@ import polars as pl
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.pricing.glft import GlftClosedForm, GlftParams
 
-ORDERS_MIN = 30
+ORDERS_MIN = 20
 """Market orders from which an intensity is estimated."""
 SAMPLE_S = 1.0
 """Seconds between the prices whose moves make the volatility; shorter ones measure the bounce of the touch."""

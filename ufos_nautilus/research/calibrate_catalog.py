@@ -15,6 +15,7 @@ from ufos_nautilus.market.recording import TableKind
 from ufos_nautilus.pricing.microprice import MicroPrice
 from ufos_nautilus.research.calibrate import estimate_market, gamma_for_skew
 from ufos_nautilus.research.calibrate_run import estimate_run
+from ufos_nautilus.research.fit_flow import fit_flow, kyle_lambda
 from ufos_nautilus.research.fit_microprice import fit_microprice
 from ufos_nautilus.research.parameter_file import Calibration
 
@@ -91,7 +92,18 @@ def calibrate_market(
     spec = catalog.instrument(instrument_id)
     quotes = read_stretch(catalog, "quotes", instrument_id, start, end)
     trades = read_stretch(catalog, "trades", instrument_id, start, end)
-    found = estimate_market(quotes, trades, float(spec.tick_size))
+    tick = float(spec.tick_size)
+    found = estimate_market(quotes, trades, tick)
+    facts: dict[str, float] = {}
+    for name, fit in (
+        ("kyle_lambda_ticks_per_unit", lambda: kyle_lambda(quotes, trades, tick)),
+        ("flow_ticks_per_unit", lambda: fit_flow(quotes, tick)),
+    ):
+        try:
+            coefficient = fit()
+        except DataError:  # a short stretch still gives the parameters
+            continue
+        facts |= {name: coefficient.value, f"{name}_error": coefficient.error}
     each = size or order_size(spec, found.order_quantity)
     gamma = gamma_for_skew(found.k.value, found.A.value, found.sigma.value, bound_orders, skew)
     return Calibration(
@@ -123,6 +135,7 @@ def calibrate_market(
             "order_quantity": found.order_quantity,
             "touch_quantity": found.touch_quantity,
             "skew": skew,
+            **facts,
         },
     )
 

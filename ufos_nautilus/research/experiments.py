@@ -120,6 +120,10 @@ class ExperimentStore:
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
+            low, high = db.execute("SELECT min(id), max(id) FROM tool_calls").fetchone()
+            if rows and high - low >= limits.EXPERIMENT_TOOL_CALLS_MAX:
+                kept = limits.EXPERIMENT_TOOL_CALLS_MAX * 9 // 10
+                db.execute("DELETE FROM tool_calls WHERE id <= ?", (high - kept,))
 
     def add_insight(
         self,
@@ -147,6 +151,8 @@ class ExperimentStore:
         body, labels = checked_text(text, "insight"), checked_tags(tags)
         digest = hashlib.sha256(f"{kind}\0{body}".encode()).hexdigest()
         with self._transaction() as db:
+            if db.execute("SELECT count(*) FROM insights").fetchone()[0] >= limits.EXPERIMENT_INSIGHTS_MAX:
+                raise LimitExceededError("the store is full of insights", next_step="use another store file")
             made = db.execute(
                 "INSERT INTO insights (kind, title, text, tags, importance, runs, user, sha256, created)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",

@@ -102,7 +102,8 @@ def _stands(quotes: pl.DataFrame, side: str, own: str, direction: int) -> pl.Dat
 
 def by_wait(waits: pl.DataFrame) -> pl.DataFrame:
     """Group `fill_waits` by class of waiting time: label, fills, edge_bps and markout_bps (means)."""
-    label = pl.col("wait_s").cut(list(WAITS_S), labels=list(WAIT_LABELS)).cast(pl.String)
+    classes = [pl.when(pl.col("wait_s") <= w).then(pl.lit(n)) for w, n in zip(WAITS_S, WAIT_LABELS, strict=False)]
+    label = pl.coalesce(*classes, pl.lit(WAIT_LABELS[-1]))
     found = _grouped(waits.filter(pl.col("wait_s").is_not_null()).with_columns(label.alias("label")))
     order = {name: i for i, name in enumerate(WAIT_LABELS)}
     return found.sort(pl.col("label").replace_strict(order, default=len(order), return_dtype=pl.Int64))

@@ -27,17 +27,19 @@ class Indicator:
     about: str
 
 
-def _full(value: pl.Expr, bars: int) -> pl.Expr:
-    """Hide values that rest on fewer bars than the indicator needs."""
-    return pl.when(pl.int_range(pl.len()) >= bars - 1).then(value)
+def _smoothed(value: pl.Expr, period: int, alpha: float) -> pl.Expr:
+    """Smooth exponentially as the engine does: the mean of the first `period` values, then the recursion."""
+    known = value.is_not_null().cum_sum()
+    seeded = pl.when(known > period).then(value).when(known == period).then(value.rolling_mean(period))
+    return seeded.ewm_mean(alpha=alpha, adjust=False, ignore_nulls=True)
 
 
-def _ema(value: pl.Expr, period: float) -> pl.Expr:
-    return value.ewm_mean(alpha=2 / (period + 1), adjust=False, ignore_nulls=True)
+def _ema(value: pl.Expr, period: int) -> pl.Expr:
+    return _smoothed(value, period, 2 / (period + 1))
 
 
-def _wilder(value: pl.Expr, period: float) -> pl.Expr:
-    return value.ewm_mean(alpha=1 / period, adjust=False, ignore_nulls=True)
+def _wilder(value: pl.Expr, period: int) -> pl.Expr:
+    return _smoothed(value, period, 1 / period)
 
 
 def _sma(n: int) -> dict[str, pl.Expr]:
@@ -45,22 +47,21 @@ def _sma(n: int) -> dict[str, pl.Expr]:
 
 
 def _ema_of_close(n: int) -> dict[str, pl.Expr]:
-    return {"": _full(_ema(CLOSE, n), n)}
+    return {"": _ema(CLOSE, n)}
 
 
 def _rsi(n: int) -> dict[str, pl.Expr]:
-    change = CLOSE.diff().fill_null(0.0)
+    change = CLOSE.diff()
     gain, loss = _wilder(change.clip(lower_bound=0.0), n), _wilder((-change).clip(lower_bound=0.0), n)
-    value = (
-        pl.when(loss == 0).then(pl.when(gain == 0).then(50.0).otherwise(100.0)).otherwise(100 - 100 / (1 + gain / loss))
-    )
-    return {"": _full(value, n + 1)}
+    ratio = 100 - 100 / (1 + gain / loss)
+    value = pl.when(loss == 0).then(pl.when(gain == 0).then(50.0).otherwise(100.0)).otherwise(ratio)
+    return {"": pl.when(loss.is_not_null()).then(value)}
 
 
 def _macd(fast: int, slow: int, signal: int) -> dict[str, pl.Expr]:
     line = _ema(CLOSE, fast) - _ema(CLOSE, slow)
     smooth = _ema(line, signal)
-    return {"": _full(line, slow), "signal": _full(smooth, slow + signal), "hist": _full(line - smooth, slow + signal)}
+    return {"": line, "signal": smooth, "hist": line - smooth}
 
 
 def _bollinger(n: int, width: float) -> dict[str, pl.Expr]:
@@ -76,7 +77,7 @@ def _true_range() -> pl.Expr:
 
 
 def _atr(n: int) -> dict[str, pl.Expr]:
-    return {"": _full(_wilder(_true_range(), n), n)}
+    return {"": _wilder(_true_range(), n)}
 
 
 def _stochastic(n: int, smooth: int) -> dict[str, pl.Expr]:

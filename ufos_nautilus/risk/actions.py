@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ufos_nautilus.risk.fixed import SCALE, from_fixed
+from ufos_nautilus.risk.levels import Level
 from ufos_nautilus.risk.rules import ActionRule, Metric
-from ufos_nautilus.risk.state import Book, Firm, Level, Slot
+from ufos_nautilus.risk.state import Book, Firm, Slot
 
 NS_PER_S = 1_000_000_000
 

@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 from ufos_nautilus.risk.compiled import PPM, LevelRules, Limits, SlotRules
 from ufos_nautilus.risk.fixed import SCALE, text
-from ufos_nautilus.risk.state import ACTIVE, HALTED, STATES, Firm, Level, Slot
+from ufos_nautilus.risk.levels import ACTIVE, HALTED, STATES, Level
+from ufos_nautilus.risk.state import Firm, Slot
 from ufos_nautilus.risk.windows import RateWindow
 
 
@@ -133,7 +134,8 @@ def check(order: OrderView, firm: Firm, limits: Limits) -> tuple[Violation, ...]
 
 
 def check_slot(order: OrderView, slot: Slot, rules: SlotRules) -> tuple[Violation, ...]:
-    """Check an order whose slot and rules are at hand; the fast path of `check`."""
+    """Check an order whose slot and rules are at hand."""
+    slot.firm.settle()
     case = make_case(order, slot, rules)
     found: list[Violation] = []
     if slot.firm.state != ACTIVE or slot.book.state != ACTIVE or slot.firm.stale:

@@ -86,6 +86,8 @@ class Limits:
         self._kinds = {kind: compile_level(f"kind {kind}", limits) for kind, limits in rules.kinds.items()}
         self._books = {book: compile_level(f"book {book}", limits) for book, limits in rules.books.items()}
         self._slots: dict[tuple[str, str], SlotRules] = {}
+        self._same: dict[SlotRules, SlotRules] = {}
+        """Equal rules are one object: the fewer there are, the more of them stay in the processor's cache."""
 
     def restricted(self, restrictions: Restrictions) -> "Limits":
         """Return the same limits with other restrictions."""
@@ -113,7 +115,8 @@ class Limits:
         """Return what holds for one book in one instrument."""
         found = self._slots.get((book, instrument))
         if found is None:
-            found = self._slots[book, instrument] = self._compile(book, kind, instrument)
+            made = self._compile(book, kind, instrument)
+            found = self._slots[book, instrument] = self._same.setdefault(made, made)
         return found
 
     def _compile(self, book: str, kind: str, instrument: str) -> SlotRules:

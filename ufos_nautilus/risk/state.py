@@ -1,4 +1,4 @@
-"""What books hold and have on its way, kept current event by event, with every sum that a limit is measured over.
+"""What books hold and have on its way, kept current event by event.
 
 Open orders count as filled in the worst way: the high case of a slot is its position with every open buy filled, the
 low case with every open sell. Sums follow the price at which an instrument was last valued; `mark` revalues once the
@@ -10,91 +10,12 @@ from typing import Final
 
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.risk.fixed import SCALE
-from ufos_nautilus.risk.windows import RateWindow
+from ufos_nautilus.risk.levels import ACTIVE, Account, Level
 
 REVALUE_PARTS: Final = 1000
 """A price that moved by one part in so many revalues positions."""
-JUMP: Final = 1 << 160
+JUMP: Final = 1 << 119
 """How far `Firm.moved` goes where no room that was measured before can be trusted; more than all money."""
-ACTIVE: Final = 0
-REDUCING: Final = 1
-HALTED: Final = 2
-STATES: Final = ("active", "reducing", "halted")
-
-
-class Level:
-    """Sums over the firm, a kind of book, a book, or all of one currency at a venue.
-
-    Attributes
-    ----------
-    gross : int
-        Sum over slots of the larger of both worst cases, absolute.
-    net_high, net_low, net : int
-        Net value with all open buys filled, with all open sells filled, and as it is.
-    cash, worth : int
-        Money taken less money paid in trades and fees, and what positions are worth; profit is their sum.
-    capital : int or None
-        What limits in percent are measured by; None where nobody said.
-    day_start, peak : int
-        Profit at midnight UTC, and the highest so far.
-    orders, modifies : RateWindow or None
-        When the last ones were let pass; None until one was.
-
-    """
-
-    __slots__ = (
-        "capital", "cash", "day_start", "gross", "modifies", "name", "net", "net_high", "net_low", "orders", "peak",
-        "worth",
-    )  # fmt: skip
-
-    def __init__(self, name: str, capital: int | None = None) -> None:
-        self.name, self.capital = name, capital
-        self.orders: RateWindow | None = None
-        self.modifies: RateWindow | None = None
-        self.gross = self.net = self.net_high = self.net_low = 0
-        self.cash = self.worth = self.day_start = self.peak = 0
-
-    @property
-    def profit(self) -> int:
-        """Return profit since the start, at the last valuation."""
-        return self.cash + self.worth
-
-    def add_capital(self, amount: int | None) -> None:
-        """Add a book's capital to a level above it."""
-        if amount is not None:
-            self.capital = (self.capital or 0) + amount
-
-    def look(self, *, new_day: bool) -> None:
-        """Remember the highest profit, and on a new day where it starts."""
-        profit = self.cash + self.worth
-        self.peak = max(self.peak, profit)
-        if new_day:
-            self.day_start = profit
-
-
-class Account:
-    """What is known of a venue's account.
-
-    Attributes
-    ----------
-    cash : bool
-        A cash account pays in full; a margin account finances.
-    funds : dict
-        Currency -> balance, in the limits' currency.
-    leverage : int
-        Multiple of the balance that may be held.
-    seen_ns : int
-        When it was read.
-    money : int
-        All funds times leverage, in 10^-32.
-
-    """
-
-    __slots__ = ("cash", "funds", "leverage", "money", "seen_ns")
-
-    def __init__(self, *, cash: bool, funds: dict[str, int], leverage: int, seen_ns: int) -> None:
-        self.cash, self.funds, self.leverage, self.seen_ns = cash, funds, leverage, seen_ns
-        self.money = sum(funds.values()) * leverage
 
 
 class Instrument:
@@ -159,7 +80,7 @@ class Book(Level):
     __slots__ = ("_firm", "_state", "id", "kind", "kind_level")
 
     def __init__(self, id: str, kind: str, kind_level: Level, firm: "Firm", capital: int | None) -> None:
-        super().__init__(f"book {id}", capital)
+        super().__init__(f"book {id}", firm, capital)
         self.id, self.kind, self.kind_level, self._firm = id, kind, kind_level, firm
         self._state = ACTIVE
 
@@ -180,20 +101,23 @@ class Firm(Level):
     Attributes
     ----------
     moved : int
-        Grows with every event by at least as much as any sum of any level, or any account's room, moves.
+        Grows with every event by at least as much as any limit's room shrinks.
     shaken : int
-        The same for profits.
+        Grows by at least as much as any profit falls.
 
     """
 
     __slots__ = (
-        "_stale", "_state", "accounts", "books", "instruments", "kinds", "moved", "shaken", "slots", "venues",
+        "_stale", "_state", "accounts", "books", "changed", "instruments", "kinds", "moved", "shaken", "slots",
+        "venues",
     )  # fmt: skip
 
     def __init__(self) -> None:
-        super().__init__("firm")
+        super().__init__("firm", None)
         self._state, self._stale = ACTIVE, ""
         self.moved = self.shaken = 0
+        self.changed: list[Slot] = []
+        """Slots whose changes are not in the sums yet."""
         self.accounts: dict[str, Account] = {}
         self.books: dict[str, Book] = {}
         self.kinds: dict[str, Level] = {}
@@ -221,6 +145,13 @@ class Firm(Level):
         self._stale = why
         self.moved += JUMP
 
+    def settle(self) -> None:
+        """Carry what changed in slots into every sum."""
+        if self.changed:
+            for slot in self.changed:
+                slot.recount()
+            self.changed.clear()
+
     def set_account(self, venue: str, account: Account | None) -> None:
         """Take what was read of a venue's account; None where it is missing or could not be read."""
         known = self.accounts.get(venue)
@@ -228,15 +159,14 @@ class Firm(Level):
             if known is not None:
                 known.seen_ns = -JUMP
                 del self.accounts[venue]
-            return
-        if known is None or known.cash != account.cash:
+        elif known is None or known.cash != account.cash:
             self.accounts[venue] = account
             self.moved += JUMP
-            return
-        # The same object goes on, as whoever measured room by it looks at when it was read.
-        self.moved += abs(account.money - known.money) // SCALE + 1
-        known.funds, known.leverage = account.funds, account.leverage
-        known.money, known.seen_ns = account.money, account.seen_ns
+        else:
+            # The same object goes on, as whoever measured room by it looks at when it was read.
+            self.moved += max(known.money - account.money, 0) // SCALE + 1
+            known.funds, known.leverage = account.funds, account.leverage
+            known.money, known.seen_ns = account.money, account.seen_ns
 
     def look(self, *, new_day: bool) -> None:
         """Let every level remember its highest profit, and on a new day where it starts."""
@@ -248,7 +178,7 @@ class Firm(Level):
 
     def add_book(self, id: str, kind: str, capital: int | None) -> Book:
         """Make a book known; without capital, limits that are shares of it deny."""
-        level = self.kinds.setdefault(kind, Level(f"kind {kind}"))
+        level = self.kinds.setdefault(kind, Level(f"kind {kind}", self))
         book = self.books[id] = Book(id, kind, level, self, capital)
         level.add_capital(capital)
         self.add_capital(capital)
@@ -268,7 +198,7 @@ class Firm(Level):
         """
         venue, currency = id.rpartition(".")[2], str(terms.get("currency", ""))
         purses = self.venues.setdefault(venue, {})
-        purse = purses.setdefault(currency, Level(f"{currency or 'money'} at {venue}"))
+        purse = purses.setdefault(currency, Level(f"{currency or 'money'} at {venue}", self))
         made = self.instruments[id] = Instrument(id, purse, **terms)  # type: ignore[arg-type]
         return made
 
@@ -288,7 +218,8 @@ class Firm(Level):
         return found
 
     def held(self) -> "list[Slot]":
-        """Return every slot once, in the order they were first used."""
+        """Return every slot once, in the order they were first used, its sums current."""
+        self.settle()
         return list({id(slot): slot for slot in self.slots.values()}.values())
 
 
@@ -303,19 +234,23 @@ class Slot:
         Open orders that could add to it.
     exit_buys, exit_sells : int
         Open orders that the venue itself keeps from doing more than reduce.
+    gross, net, net_high, net_low, worth : int
+        Values as of the last `Firm.settle`.
 
     """
 
     __slots__ = (
-        "book", "buys", "exit_buys", "exit_sells", "firm", "gross", "instrument", "levels", "net", "net_high",
-        "net_low", "position", "sells", "worth",
+        "_levels", "book", "buys", "exit_buys", "exit_sells", "firm", "gross", "instrument", "net", "net_high",
+        "net_low", "position", "sells", "waits", "worth",
     )  # fmt: skip
 
     def __init__(self, firm: Firm, book: Book, instrument: Instrument) -> None:
         self.firm, self.book, self.instrument = firm, book, instrument
         self.position = self.buys = self.sells = self.exit_buys = self.exit_sells = 0
         self.gross = self.net = self.net_high = self.net_low = self.worth = 0
-        self.levels: tuple[Level, ...] = (firm, book.kind_level, book, instrument.purse)
+        self.waits = False
+        """Its changes are not in the sums yet."""
+        self._levels: tuple[Level, ...] = (firm, book.kind_level, book, instrument.purse)
         instrument.slots.append(self)
 
     def only_reduces(self, sign: int, quantity: int, replaced: int, *, flagged: bool) -> bool:
@@ -340,51 +275,70 @@ class Slot:
         same = self.buys + self.exit_buys if sign > 0 else self.sells + self.exit_sells
         return quantity + same - replaced <= held
 
-    def open(self, sign: int, units: int, *, exits: bool = False) -> None:
-        """Count `units` more (fewer where negative) of open orders on one side."""
+    def open(self, sign: int, units: int, value: int | None = None, *, exits: bool = False) -> None:
+        """Count `units` more (fewer where negative) of open orders on one side.
+
+        Parameters
+        ----------
+        sign, units : int
+            1 to buy or -1 to sell, and how much.
+        value : int, optional
+            At least their value, where the caller has worked it out.
+        exits : bool
+            The venue keeps them from doing more than reduce.
+
+        """
         if exits:
             if sign > 0:
                 self.exit_buys += units
             else:
                 self.exit_sells += units
             return
-        instrument = self.instrument
         if sign > 0:
             self.buys += units
-            instrument.high += units
-            high = instrument.value(self.position + self.buys, instrument.valued)
-            more, self.net_high = high - self.net_high, high
-            gross = max(abs(high), abs(self.net_low))
-            wider, self.gross = gross - self.gross, gross
-            for level in self.levels:
-                level.net_high += more
-                level.gross += wider
-            self.firm.moved += abs(more)
+            self.instrument.high += units
         else:
             self.sells += units
-            instrument.low -= units
-            low = instrument.value(self.position - self.sells, instrument.valued)
-            less, self.net_low = low - self.net_low, low
-            gross = max(abs(self.net_high), abs(low))
-            wider, self.gross = gross - self.gross, gross
-            for level in self.levels:
-                level.net_low += less
-                level.gross += wider
-            self.firm.moved += abs(less)
+            self.instrument.low -= units
+        if units > 0:
+            self.firm.moved += self._value(units) if value is None else value
+        if not self.waits:
+            self.waits = True
+            self.firm.changed.append(self)
 
-    def fill(self, sign: int, units: int, price: int, fee: int = 0) -> None:
-        """Move the position by a fill; what was open of its order is counted off with `open`."""
-        instrument = self.instrument
+    def fill(self, sign: int, units: int, price: int, fee: int = 0, *, counted: int = 0) -> None:
+        """Move the position by a fill.
+
+        Parameters
+        ----------
+        sign, units, price : int
+            1 to buy or -1 to sell, how much and at which price.
+        fee : int
+            Paid on top; negative is a rebate.
+        counted : int
+            How many of the units counted as open orders that could add; they no longer do.
+
+        """
+        instrument, firm = self.instrument, self.firm
         if not instrument.valued:
             instrument.price = instrument.valued = price
         self.position += sign * units
-        instrument.high += sign * units
-        instrument.low += sign * units
-        paid, before = instrument.worth(sign * units, price) + fee, self.worth
-        for level in self.levels:
+        if sign > 0:
+            self.buys -= counted
+            instrument.high += units - counted
+            instrument.low += units
+        else:
+            self.sells -= counted
+            instrument.low -= units - counted
+            instrument.high -= units
+        paid = instrument.worth(sign * units, price) + fee
+        for level in self._levels:
             level.cash -= paid
-        self.recount()
-        self.firm.shaken += abs(self.worth - before - paid)
+        firm.shaken += abs(instrument.worth(sign * units, instrument.valued) - paid) + 1
+        firm.moved += self._value(units - counted)
+        if not self.waits:
+            self.waits = True
+            firm.changed.append(self)
 
     def recount(self) -> None:
         """Work out the slot's values and carry what changed into every level."""
@@ -394,16 +348,14 @@ class Slot:
         low = instrument.value(position - self.sells, price) if self.sells else net
         worth = instrument.worth(position, price) if instrument.inverse else net
         gross = max(abs(high), abs(low))
-        d_gross, d_net, d_worth = gross - self.gross, net - self.net, worth - self.worth
-        d_high, d_low = high - self.net_high, low - self.net_low
+        changes = (gross - self.gross, net - self.net, high - self.net_high, low - self.net_low, worth - self.worth)
         self.gross, self.net, self.net_high, self.net_low, self.worth = gross, net, high, low, worth
-        for level in self.levels:
-            level.gross += d_gross
-            level.net += d_net
-            level.net_high += d_high
-            level.net_low += d_low
-            level.worth += d_worth
-        self.firm.moved += max(abs(d_gross), abs(d_high), abs(d_low), abs(d_net))
+        self.waits = False
+        for level in self._levels:
+            level.add(*changes)
+
+    def _value(self, units: int) -> int:
+        return abs(self.instrument.value(units, self.instrument.valued)) + 1 if units else 0
 
 
 def mark(instrument: Instrument, price: int, now_ns: int, *, exact: bool = False) -> None:
@@ -419,9 +371,13 @@ def mark(instrument: Instrument, price: int, now_ns: int, *, exact: bool = False
         raise DataError(f"{instrument.id}: price {price} is negative", expected="a price of zero or more")
     instrument.price, instrument.price_ns = price, now_ns
     moved = abs(price - instrument.valued)
-    if moved and (exact or moved * REVALUE_PARTS > instrument.valued):
-        instrument.valued = price
-        for slot in instrument.slots:
-            before = slot.worth
-            slot.recount()
-            slot.firm.shaken += abs(slot.worth - before)
+    if not moved or not (exact or moved * REVALUE_PARTS > instrument.valued):
+        return
+    if instrument.slots:
+        instrument.slots[0].firm.settle()
+    instrument.valued = price
+    for slot in instrument.slots:
+        gross, high, low, worth = slot.gross, slot.net_high, slot.net_low, slot.worth
+        slot.recount()
+        slot.firm.moved += max(slot.gross - gross, slot.net_high - high, low - slot.net_low, 0)
+        slot.firm.shaken += max(worth - slot.worth, 0)

@@ -1,39 +1,35 @@
 """One backtest inside a container, put together from the same parts as a run on the host."""
 
-from ufos_sandbox.guest import lean
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
-lean.prepare()
+from nautilus_trader.backtest import BacktestEngine
+from nautilus_trader.model import Venue
+from nautilus_trader.persistence import ParquetDataCatalog
+from pydantic import ValidationError
 
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from pathlib import Path  # noqa: E402
-from types import ModuleType  # noqa: E402
-from typing import Any  # noqa: E402
-
-from nautilus_trader.backtest import BacktestEngine  # noqa: E402
-from nautilus_trader.model import Venue  # noqa: E402
-from nautilus_trader.persistence import ParquetDataCatalog  # noqa: E402
-from pydantic import ValidationError  # noqa: E402
-
-from ufos_nautilus.engine.algorithm_setup import cancel_unworked  # noqa: E402
-from ufos_nautilus.engine.assemble import Assembly, assemble, book_seed, make_engine  # noqa: E402
-from ufos_nautilus.engine.book import Book  # noqa: E402
-from ufos_nautilus.engine.bypass import find_bypasses  # noqa: E402
-from ufos_nautilus.engine.feed import ENGINE_TYPES, TableRef, batch_deltas  # noqa: E402
-from ufos_nautilus.engine.gate import OpenGate  # noqa: E402
-from ufos_nautilus.engine.recorder import Recorder  # noqa: E402
-from ufos_nautilus.engine.sources import Sources  # noqa: E402
-from ufos_nautilus.engine.spec import RunSpec  # noqa: E402
-from ufos_nautilus.engine.spec_file import explain  # noqa: E402
-from ufos_nautilus.errors import UfosError  # noqa: E402
-from ufos_nautilus.limits import SANDBOX_RESULT_ROWS_MAX  # noqa: E402
-from ufos_nautilus.market.instruments import InstrumentSpec  # noqa: E402
-from ufos_sandbox.guest.worker import UserError  # noqa: E402
-
-lean.finish()
+from ufos_nautilus.engine.algorithm_setup import cancel_unworked
+from ufos_nautilus.engine.assemble import Assembly, assemble, book_seed, make_engine
+from ufos_nautilus.engine.book import Book
+from ufos_nautilus.engine.bypass import find_bypasses
+from ufos_nautilus.engine.feed import ENGINE_TYPES, TableRef, batch_deltas
+from ufos_nautilus.engine.gate import OpenGate
+from ufos_nautilus.engine.recorder import Recorder
+from ufos_nautilus.engine.sources import Sources
+from ufos_nautilus.engine.spec_file import explain
+from ufos_nautilus.errors import UfosError
+from ufos_nautilus.limits import SANDBOX_RESULT_ROWS_MAX
+from ufos_nautilus.market.instruments import InstrumentSpec
+from ufos_sandbox.guest.worker import UserError
 
 PROGRESS_EVERY_S = 0.2
+SAMPLES = 400
+"""How often at most a run is interrupted to tidy up and to tell how far it is."""
 FILL_FIELDS = 12
 """Leading columns of a fill that the digest is made of; the market beside them is the host's to add."""
 
@@ -121,8 +117,8 @@ class Prepared:
 
     engine: BacktestEngine
     parts: Assembly
-    spec: RunSpec
-    spec_data: dict[str, Any]
+    spec: Any
+    params: dict[str, Any]
     rows: int
     items: int
     start_ns: int
@@ -139,7 +135,8 @@ class Prepared:
         """
         engine, spec = self.engine, self.spec
         book = self._make_book(book_class)
-        interval_ns = int(spec.recording.sample_interval_s * 1e9)
+        # Nobody reads the samples here; they only keep the engine's memory of accounts and orders short.
+        interval_ns = max(int(spec.recording.sample_interval_s * 1e9), (self.end_ns - self.start_ns) // SAMPLES)
         recorder = GuestRecorder(interval_ns, [v.name for v in spec.venues], engine.portfolio)
         recorder.progress = progress
         for actor in [*self.parts.actors, recorder]:
@@ -173,7 +170,8 @@ class Prepared:
     def _make_book(self, book_class: type[Book]) -> Book:
         entry = self.spec.books[0]
         try:
-            config = book_class.Config(book_id=entry.id, seed=book_seed(self.spec.seed, entry.id), **entry.params)
+            seed = book_seed(self.spec.seed, entry.id)
+            config = book_class.Config(book_id=entry.id, seed=seed, **self.params)
             book = book_class(config)
         except ValidationError as error:
             problem = explain(error, book_class.Config, "params")
@@ -183,6 +181,8 @@ class Prepared:
         book.gate = OpenGate()
         book.algorithms = frozenset(a.name for a in self.parts.algorithms) | {"TWAP"}
         book.deep_venues = frozenset(v.name for v in self.spec.venues if v.book != "L1")
+        for algorithm in self.parts.algorithms:
+            algorithm.books = {book.book_id: book}
         return book
 
     def _raise_first(self, book: Book, recorder: GuestRecorder, failed: BaseException | None) -> None:
@@ -222,9 +222,9 @@ def prepare(
     Parameters
     ----------
     spec_data : dict
-        A run spec; its data entries name the slice.
+        A run spec that the host has validated, decimals marked as such.
     tables : list of dict
-        ``kind``, ``identifier`` and ``rows`` of each table, in the order in which a run on the host reads them.
+        ``kind``, ``identifier``, ``rows`` and ``first_ns`` of each, in the order in which a run on the host reads them.
     instruments : list of dict
         `InstrumentSpec.to_dict` of each instrument.
     root : Path
@@ -235,26 +235,33 @@ def prepare(
     Raises
     ------
     ValueError
-        The spec is not valid, or the slice is empty.
+        The spec does not fit the slice, or the slice is empty.
 
     """
-    try:
-        spec = RunSpec.model_validate(spec_data)
-    except ValidationError as error:
-        raise ValueError(explain(error, RunSpec, "spec")) from None
+    spec: Any = as_objects(spec_data)
     specs = {i["instrument_id"]: InstrumentSpec.from_dict(i) for i in instruments}
-    refs = [TableRef(root, t["kind"], t["identifier"], t["rows"], 0, ()) for t in tables]
+    refs = [TableRef(root, t["kind"], t["identifier"], t["rows"], t["first_ns"], ()) for t in tables]
     engine = make_engine(spec, root)
     try:
-        bare = spec.model_copy(update={"books": []})
+        bare: Any = SimpleNamespace(**vars(spec) | {"books": []})
         parts = assemble(engine, bare, Sources(specs, refs), root, "sandbox")
     except UfosError as error:
         raise ValueError(str(error)) from None
     rows, items, first, last = _add_tables(engine, tables, root)
     if not rows:
         raise ValueError("the slice holds no rows")
-    data = spec.model_dump(mode="json")
-    return Prepared(engine, parts, spec, data, rows, items, first, max(last, end_ns))
+    return Prepared(engine, parts, spec, spec_data["books"][0]["params"], rows, items, first, max(last, end_ns))
+
+
+def as_objects(value: Any) -> Any:
+    """Turn plain data into objects with attributes; ``{"decimal": "0.1"}`` into a decimal."""
+    if isinstance(value, list):
+        return [as_objects(item) for item in value]
+    if isinstance(value, dict):
+        if value.keys() == {"decimal"}:
+            return Decimal(value["decimal"])
+        return SimpleNamespace(**{key: as_objects(item) for key, item in value.items()})
+    return value
 
 
 def _add_tables(engine: BacktestEngine, tables: list[dict[str, Any]], root: Path) -> tuple[int, int, int, int]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import struct
 from typing import Any, Final
 
@@ -42,9 +43,20 @@ def read_exactly(fd: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def read_message(fd: int) -> dict[str, Any]:
-    """Return the next message of the host."""
-    size = LENGTH.unpack(read_exactly(fd, LENGTH.size))[0]
+def read_message(fd: int, silence_s: float) -> dict[str, Any]:
+    """Return the next message of the host; a length of zero is a sign of life.
+
+    Raises
+    ------
+    HostGoneError
+        The stream ended, or nothing came for `silence_s` seconds.
+
+    """
+    size = 0
+    while not size:
+        if not select.select([fd], [], [], silence_s)[0]:
+            raise HostGoneError
+        size = LENGTH.unpack(read_exactly(fd, LENGTH.size))[0]
     if size > REQUEST_BYTES_MAX:
         raise ValueError(f"a request of {size} bytes")
     message = json.loads(read_exactly(fd, size))

@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import json
 import os
 import resource
 import shutil
@@ -9,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
-from ufos_sandbox.guest import lock
+from ufos_sandbox.guest import lean, lock
 from ufos_sandbox.guest.wire import PROTOCOL, HostGoneError, copy_to_file, encode, read_message, write_all
 
 FOREIGN = "strategy"
@@ -20,6 +21,8 @@ SLICE = f"{lock.SCRATCH}/slice"
 PRIVATE_FD = 200
 """From here up lie the worker's own ends of the stream; 0, 1 and 2 lead nowhere while foreign code runs."""
 NOFILE_MINIMUM = 256
+WARM_SPEC = "UFOS_WARM_SPEC"
+"""Environment variable with the run spec of a first, tiny run; set only where nobody waits yet."""
 
 
 class UserError(Exception):
@@ -47,14 +50,21 @@ def work(control: int) -> None:
     started = time.perf_counter()
     version = lock.restrict_files(lock.READ_ONLY_ROOTS, [lock.SCRATCH])
     try:
+        lean.prepare()
         from ufos_sandbox.guest import session
+
+        lean.finish()
     except ImportError as error:
         _leave(sink, {"fatal": f"the image is incomplete: {error}"})
-        raise AssertionError from error
     imported_ms = _ms(started)
+    spec = os.environ.get(WARM_SPEC)
+    if spec:
+        from ufos_sandbox.guest.warm import warm_up
+
+        warm_up(Path(lock.SCRATCH) / "warm", json.loads(spec))
     write_all(sink, encode({"ready": {"protocol": PROTOCOL, "landlock": version, "import_ms": imported_ms}}))
     try:
-        request = read_message(source)
+        request = read_message(source, float(sys.argv[3]))
     except (HostGoneError, ValueError):
         os._exit(0)
     _serve(session, request, source, sink, control)
@@ -70,7 +80,9 @@ def _serve(session: ModuleType, request: dict[str, Any], source: int, sink: int,
         at = time.perf_counter()
         _receive(source, request["files"])
         times["slice_ms"], at = _ms(at), time.perf_counter()
-        prepared = session.prepare(request["spec"], request["tables"], request["instruments"], Path(SLICE), request["end_ns"])
+        prepared = session.prepare(
+            request["spec"], request["tables"], request["instruments"], Path(SLICE), request["end_ns"]
+        )
         shutil.rmtree(SLICE)
         times["load_ms"], at = _ms(at), time.perf_counter()
         lock.restrict_files(lock.READ_ONLY_ROOTS)
@@ -80,7 +92,12 @@ def _serve(session: ModuleType, request: dict[str, Any], source: int, sink: int,
         os._exit(0)
     except Exception as error:
         _leave(sink, {"refused": _text(error)})
-    loaded = {"spec": prepared.spec_data, "rows": prepared.rows, "items": prepared.items, "start_ns": prepared.start_ns, **times}
+    loaded = {
+        "rows": prepared.rows,
+        "items": prepared.items,
+        "start_ns": prepared.start_ns,
+        **times,
+    }
     write_all(sink, encode({"loaded": loaded}))
     code = request["code"]
     request.clear()
@@ -170,7 +187,7 @@ def _receive(source: int, files: list[list[Any]]) -> None:
         copy_to_file(source, str(path), size)
 
 
-def _leave(sink: int, message: dict[str, Any]) -> None:
+def _leave(sink: int, message: dict[str, Any]) -> NoReturn:
     """Send the last message and end the process without running anything else."""
     # Foreign code may have left objects whose end would run it again.
     gc.disable()

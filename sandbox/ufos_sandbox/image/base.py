@@ -14,20 +14,21 @@ from pathlib import Path
 from ufos_nautilus.errors import DataError
 
 STDLIB_LEFT_OUT = (
-    "__pycache__", "test", "tests", "idlelib", "idle_test", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data",
+    "__pycache__", "test", "tests", "idlelib", "idle_test", "tkinter", "turtledemo", "ensurepip", "lib2to3",
+    "pydoc_data",
     "site-packages", "dist-packages", "venv", "config-*", "_tkinter*", "_test*", "_ctypes_test*", "_xx*", "*.a",
     "curses", "_curses*", "readline*", "_dbm*", "_gdbm*", "sqlite3", "_sqlite3*", "*.pyc",
 )  # fmt: skip
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
-PASSWD = "root:x:0:0:root:/:/none\nnobody:x:65534:65534:nobody:/:/none\n"
-GROUP = "root:x:0:\nnogroup:x:65534:\n"
+USERS = "root:x:0:0:root:/:/none\nnobody:x:65534:65534:nobody:/:/none\n"
+GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 _LDD_LINE = re.compile(r"(?:=>\s*)?(/\S+)\s+\(0x[0-9a-f]+\)")
 
 
 def base_key() -> str:
     """Return a digest of what a base made here would consist of."""
     binary = _binary()
-    facts = [sys.version, platform.machine(), PASSWD, GROUP, ",".join(STDLIB_LEFT_OUT), str(binary.stat().st_size)]
+    facts = [sys.version, platform.machine(), USERS, GROUPS, ",".join(STDLIB_LEFT_OUT), str(binary.stat().st_size)]
     return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:12]
 
 
@@ -60,8 +61,8 @@ def make_base(root: Path, also: Iterable[Path] = ()) -> None:
     copy_libraries(root, [binary, *target.glob("lib-dynload/*.so"), *also])
     for name in ("etc", "tmp", "proc", "sys", "dev"):
         (root / name).mkdir(exist_ok=True)
-    (root / "etc/passwd").write_text(PASSWD)
-    (root / "etc/group").write_text(GROUP)
+    (root / "etc/passwd").write_text(USERS)
+    (root / "etc/group").write_text(GROUPS)
     (root / "etc/nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\n")
     compile_tree(target)
 

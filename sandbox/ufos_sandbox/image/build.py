@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ufos_nautilus.errors import RunFailedError
-from ufos_sandbox.engine_api import PROJECT_LABEL, Api, connect
-from ufos_sandbox.image.base import base_key, make_base
-from ufos_sandbox.image.site import VERSION, library_binaries, library_key, make_library_site, make_own_site, own_key
+from ufos_sandbox.engine_api import BUILD_TIMEOUT_S, PROJECT_LABEL, Api, connect
+from ufos_sandbox.image.base import VERSION, base_key, make_base
+from ufos_sandbox.image.site import library_binaries, library_key, make_library_site, make_own_site, own_key
 
 REPOSITORY = "ufos-sandbox"
 OFFICIAL_BASE = f"python:{VERSION}-slim"
@@ -75,7 +75,11 @@ def image_names() -> tuple[str, str, str]:
     recipe = hashlib.sha256(dockerfile().encode()).hexdigest()
     base = _key(base_key(), library_key())
     libraries = _key(base, library_key(), recipe)
-    return (f"{REPOSITORY}-base:{base}", f"{REPOSITORY}-libraries:{libraries}", f"{REPOSITORY}:{_key(libraries, own_key())}")
+    return (
+        f"{REPOSITORY}-base:{base}",
+        f"{REPOSITORY}-libraries:{libraries}",
+        f"{REPOSITORY}:{_key(libraries, own_key())}",
+    )
 
 
 def build(api: Api | None = None, *, say: Say = lambda _: None, base: str = "") -> BuildReport:
@@ -101,7 +105,9 @@ def build(api: Api | None = None, *, say: Say = lambda _: None, base: str = "") 
         The engine could not build it.
 
     """
-    api = api or connect()
+    if api is None:
+        with connect(timeout_s=BUILD_TIMEOUT_S) as own:
+            return build(own, say=say, base=base)
     base_name, library_name, name = image_names()
     if base:
         library_name = f"{REPOSITORY}-libraries:{_key(base, library_key())}"
@@ -179,7 +185,7 @@ def _drain(lines: Iterator[dict[str, Any]], name: str) -> None:
             raise RunFailedError(
                 f"the engine could not build {name}: {line['error']}",
                 expected="a Docker engine with the classic builder",
-                next_step="`ufos sandbox doctor`; where a registry answers, `ufos sandbox build --base python:3.13-slim`",
+                next_step=f"`ufos sandbox doctor`; with a registry: `ufos sandbox build --base {OFFICIAL_BASE}`",
             )
 
 

@@ -1,5 +1,6 @@
 """Parameters of the desk: what to quote, with which model, and which optional parts are on."""
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -68,6 +69,8 @@ class MarketMakerConfig(BookConfig):
     """Shortest time between two prices the estimate compares, seconds."""
     warmup_s: float = Field(default=10.0, ge=0)
     """Seconds of data before the first quote."""
+    quote_from: datetime | None = None
+    """No quote before this instant (UTC), for books that have to be read from their beginning."""
     levels: LevelsPart | None = None
     """Several quotes per side."""
     size_shape: float = Field(default=0.0, ge=0, le=100)
@@ -92,8 +95,8 @@ class MarketMakerConfig(BookConfig):
     """Widens quotes while volume is one-sided."""
     hedge: HedgePart | None = None
     """Hedges a position that grew too large."""
-    source: Literal["book", "quotes"] = "book"
-    """What drives the quote loop: book events or top-of-book quotes."""
+    source: Literal["book", "orders", "quotes"] = "book"
+    """What drives the quote loop: events of a book by price, of a book order by order, or top-of-book quotes."""
     residual_edge_ticks: float = Field(default=0.0)
     """Least distance from the reservation price at which a client's residual is taken, ticks."""
     cancel_on_stop: bool = True
@@ -128,6 +131,8 @@ class MarketMakerConfig(BookConfig):
             raise ValueError("fair_value = 'microprice' and the file `microprice` belong together")
         if self.hedge is not None and self.hedge.at > self.max_inventory:
             raise ValueError("hedge.at is beyond max_inventory, so it would never hedge")
+        if self.quote_from is not None and self.quote_from.tzinfo is None:
+            raise ValueError("quote_from has no time zone; write it like 2024-08-09T00:00:00Z")
         if self.session is not None and self.funding is not None:
             raise ValueError("session and funding are two horizons; name one")
         return self

@@ -37,6 +37,7 @@ class DeskModel:
         self.a_per_s, self.k_per_tick = config.a_per_s, config.k_per_tick
         self.xi_extra = 0.0
         """Impact expected on top of `xi_ticks` at the moment, ticks."""
+        self._from_ns = int(config.quote_from.timestamp() * 1e6) * 1_000 if config.quote_from is not None else 0
         self._touch = _fair_value(config)
         self._flow = OrderFlowImbalance(config.flow.half_life_s) if config.flow is not None else None
         self.session: SessionEnd | None = config.session.horizon() if config.session is not None else None
@@ -55,8 +56,8 @@ class DeskModel:
         self._quoter = self._made()
 
     def warm(self, now_ns: int) -> bool:
-        """Tell whether the volatility has seen enough."""
-        return self.volatility.state(now_ns) is not EstimatorState.WARMING_UP
+        """Tell whether the volatility has seen enough and the time to quote has come."""
+        return now_ns >= self._from_ns and self.volatility.state(now_ns) is not EstimatorState.WARMING_UP
 
     def fair(self, now_ns: int, market: Market) -> float:
         """Take in the top of the book and return the fair value, ticks."""

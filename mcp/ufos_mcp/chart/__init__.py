@@ -1,0 +1,1 @@
+"""Charts of a run's profit: a PNG made with the standard library, and a page that hosts of MCP Apps show."""
