@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -61,6 +62,12 @@ class Daemon:
                 self.kill()
         for pid in self.shims():
             os.kill(pid, signal.SIGKILL)
+        # What a killed daemon had mounted stays mounted.
+        for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+            where = line.split()[4]
+            if where.startswith(f"{self.root}/"):
+                subprocess.run(["umount", "-l", where], check=False)
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def shims(self) -> list[int]:
         """Processes that stand between containerd and containers."""
@@ -86,14 +93,14 @@ class Daemon:
         return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
-def private_daemon(root: Path) -> Daemon:
+def private_daemon() -> Daemon:
     """A started daemon, or a skipped test where none can be started."""
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         pytest.skip("a Docker daemon of one's own needs root and dockerd")
-    daemon = Daemon(root)
+    daemon = Daemon(Path(tempfile.mkdtemp(prefix="ufos-docker-")))
     try:
         daemon.start()
     except RuntimeError as error:
-        daemon.kill()
+        daemon.stop()
         pytest.skip(str(error)[:300])
     return daemon

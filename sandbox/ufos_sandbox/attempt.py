@@ -109,6 +109,8 @@ def attempt(
     except ImageMissingError as error:
         return _failed(out, State.IMAGE_MISSING, f"there is no image {error}")
     except StartFailedError as error:
+        if not pool.backend.alive():
+            return _failed(out, State.DAEMON_DOWN, "the engine went away while a container started")
         return _failed(out, State.START_TIMEOUT, f"a container did not become ready: {error}")
     except (EngineFailedError, OSError) as error:
         return _failed(out, State.DAEMON_ERROR, f"the engine refused to start a container: {error}")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import socket
 import threading
 from contextlib import suppress
 from typing import Any, Final, Self
@@ -13,6 +14,7 @@ PROJECT_LABEL: Final = "org.ufos.sandbox"
 OWNER_LABEL: Final = "org.ufos.sandbox.owner"
 DEADLINE_LABEL: Final = "org.ufos.sandbox.deadline"
 INSTALL: Final = "install and start Docker (Debian: apt-get install docker.io; dockerd)"
+DEFAULT_URL: Final = "unix:///var/run/docker.sock"
 CALL_TIMEOUT_S: Final = 60
 """Longest wait for one answer of the engine."""
 BUILD_TIMEOUT_S: Final = 900
@@ -61,9 +63,11 @@ class Api:
 
     def _new_client(self) -> Any:
         docker = require_sdk()
+        url = self.base_url or os.environ.get("DOCKER_HOST") or DEFAULT_URL
+        _knock(url)
         try:
             client = docker.APIClient(
-                base_url=self.base_url or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock",
+                base_url=url,
                 version=self._version or "auto",
                 timeout=self.timeout_s,
             )
@@ -132,6 +136,19 @@ class Api:
         except (docker.errors.DockerException, OSError):
             return False
         return True
+
+
+def _knock(url: str) -> None:
+    """Raise at once where nobody listens at a local socket; the SDK would leave its own socket open."""
+    if not url.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(url.removeprefix("unix://"))
+        except OSError as error:
+            raise SandboxUnavailableError(
+                f"the Docker engine does not answer at {url}: {error.strerror or error}"
+            ) from None
 
 
 def require_sdk() -> Any:

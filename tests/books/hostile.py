@@ -68,19 +68,19 @@ class Witness:
 
     # what books hold
 
-    def units(self, book: str, instrument: str, sign: int, without: str = "") -> Decimal:
-        """Units a book would hold with all its open orders of one side filled."""
-        return Decimal(self.held[book, instrument]) + sum(
-            o["sign"] * o["left"]
-            for key, o in self.open.items()
-            if (o["book"], o["instrument"], o["sign"]) == (book, instrument, sign) and not o["exit"] and key != without
-        )
+    def units(self, book: str, instrument: str, sign: int) -> Decimal:
+        """What a position could become on one side: exits may first bring it to zero, then every open order fills."""
+        mine = [o for o in self.open.values() if (o["book"], o["instrument"], o["sign"]) == (book, instrument, sign)]
+        held = Decimal(self.held[book, instrument])
+        if any(o["exit"] for o in mine):
+            held = sign * max(sign * held, Decimal(0))
+        return held + sign * sum(max(o["left"], o["asked"]) for o in mine if not o["exit"])
 
     def reduces(self, book: str, instrument: str, sign: int, quantity: Decimal, without: str = "") -> bool:
         """Tell whether an order could only bring the position nearer to zero, whatever else of its side fills."""
         held = -sign * Decimal(self.held[book, instrument])
         same = sum(
-            o["left"]
+            max(o["left"], o["asked"])
             for key, o in self.open.items()
             if (o["book"], o["instrument"], o["sign"]) == (book, instrument, sign) and key != without
         )
@@ -93,8 +93,9 @@ class Witness:
         key = str(event.client_order_id)
         if isinstance(event, OrderInitialized):
             self._begin(key, event)
-        elif isinstance(event, OrderSubmitted):
             self._judge(book, key, event)
+        elif isinstance(event, OrderSubmitted):
+            self.sent[str(event.strategy_id)] += 1
         elif isinstance(event, OrderFilled):
             self._fill(key, event)
         elif isinstance(event, OrderUpdated):
@@ -102,7 +103,7 @@ class Witness:
             if known is not None:
                 known["left"] += event.quantity.as_decimal() - known["total"]
                 known["total"] = event.quantity.as_decimal()
-                self._judge(book, key, event)
+                known["asked"] = Decimal(0)
         elif isinstance(event, ENDED):
             self.open.pop(key, None)
 
@@ -115,6 +116,7 @@ class Witness:
             "sign": 1 if event.order_side == OrderSide.BUY else -1,
             "left": total,
             "total": total,
+            "asked": Decimal(0),
             "exit": event.reduce_only,
             "slice": event.exec_spawn_id is not None,
             "price": None if price is None else price.as_decimal(),
@@ -137,17 +139,17 @@ class Witness:
         if order is None:
             return
         name, instrument, sign = order["book"], order["instrument"], order["sign"]
-        self.sent[name] += isinstance(event, OrderSubmitted)
-        middle = book.middle(event.instrument_id)
+        middle = book.middle(InstrumentId.from_str(instrument))
         # The venue itself makes an exit as large as the position it closes.
-        if order["left"] > self.quantity and not order["slice"] and not order["exit"]:
-            self.problems.append(f"{key}: {order['left']} units")
+        size = max(order["left"], order["asked"])
+        if size > self.quantity and not order["slice"] and not order["exit"]:
+            self.problems.append(f"{key}: {size} units")
         away = abs(order["price"] - middle) if order["price"] is not None else Decimal(0)
-        if isinstance(event, OrderSubmitted) and away > middle * self.away:
+        if away > middle * self.away:
             self.problems.append(f"{key}: price {order['price']} at {middle}")
-        if isinstance(event, OrderSubmitted) and not order["slice"]:
+        if event is not None and (event.exec_spawn_id is None or event.exec_spawn_id == event.client_order_id):
             self._count(key, name, event.ts_init)
-        if order["exit"] or self.reduces(name, instrument, sign, order["left"], key):
+        if order["exit"] or self.reduces(name, instrument, sign, size, key):
             return
         units = sign * self.units(name, instrument, sign)
         if units > self.position:
@@ -161,6 +163,18 @@ class Witness:
         )
         if gross > self.notional * self.TOLERANCE:
             self.problems.append(f"{key}: book {name} would hold {gross} in all")
+
+    def changed(self, book: Any, wish: tuple[Any, Any, Any, Any]) -> None:
+        """Judge a modification that was let pass, as if the venue made it at once."""
+        order = self.open.get(str(wish[0]))
+        if order is None:
+            return
+        if wish[1] is not None:
+            filled = order["total"] - order["left"]
+            order["asked"] = max(order["asked"], wish[1].as_decimal() - filled)
+        if wish[2] is not None:
+            order["price"] = wish[2].as_decimal()
+        self._judge(book, str(wish[0]), None)
 
     def _count(self, key: str, name: str, now_ns: int) -> None:
         times = self._times.setdefault(name, deque())
@@ -261,15 +275,20 @@ class Hostile(Book[HostileConfig]):
     def do_modify(self) -> None:
         wish = self.change()
         if wish is not None:
+            self.denied = set()
             with contextlib.suppress(RuntimeError):  # the engine refuses a change that changes nothing
                 self.modify_order(wish[0], wish[1], wish[2], wish[3])
+                self.tell(wish)
 
     def do_batch(self) -> None:
         wishes = [wish for _ in range(3) if (wish := self.change()) is not None]
         names = {str(self.cache.order(w[0]).instrument_id) for w in wishes}  # type: ignore[union-attr]
         if wishes and len(names) == 1 and len({str(w[0]) for w in wishes}) == len(wishes):
+            self.denied = set()
             with contextlib.suppress(RuntimeError):
                 self.modify_orders(wishes)
+                for wish in wishes:
+                    self.tell(wish)
 
     def do_cancel(self) -> None:
         opened = self.opened()
@@ -330,6 +349,10 @@ class Hostile(Book[HostileConfig]):
         if kind == "quote":
             return make.limit(instrument_id, side, quantity, price, quote_quantity=True, **flags)
         return make.limit(instrument_id, side, quantity, price, post_only=rng.random() < 0.3, **flags)
+
+    def tell(self, wish: tuple[Any, Any, Any, Any]) -> None:
+        if not self.denied:
+            self.witness.changed(self, wish)
 
     def opened(self) -> list[Any]:
         found = self.cache.orders_open(strategy_id=self.strategy_id)

@@ -300,6 +300,12 @@ def test_the_number_of_orders_at_a_time_is_limited(tmp_path: Path, monkeypatch: 
     assert [e[2] for e in WorkedBook.made[0].events if e[0] == "OrderDenied"] == ["VWAP: 1 orders are being worked"]
 
 
+def test_a_run_has_no_more_algorithms_than_the_limit() -> None:
+    many = ["ufos_strategies.algorithms.vwap:Vwap"] * (limits.ALGORITHMS_MAX + 1)
+    with pytest.raises(SpecError, match="algorithms"):
+        parse_spec(spec(VWAP) | {"algorithms": many})
+
+
 def test_the_same_spec_gives_the_same_slices(tmp_path: Path) -> None:
     assert run(spec(POV), tmp_path / "1").digest == run(spec(POV), tmp_path / "2").digest
 

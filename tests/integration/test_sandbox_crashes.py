@@ -195,9 +195,9 @@ def test_a_stream_can_be_closed_twice():
 
 
 @pytest.fixture(scope="module")
-def daemon(image, tmp_path_factory) -> Iterator[Daemon]:
+def daemon(image) -> Iterator[Daemon]:
     """A daemon of the tests' own with the image in it."""
-    made_daemon = private_daemon(tmp_path_factory.mktemp("docker"))
+    made_daemon = private_daemon()
     with connect(made_daemon.url, 300) as own:
         own.client.load_image(image.client.get_image(image_name()))
         assert own.image_id(image_name())

@@ -26,7 +26,10 @@ def recomputed(state: Firm) -> dict[str, tuple[int, int, int, int]]:
     out: dict[str, list[int]] = {}
     for slot in state.held():
         value, price = slot.instrument.value, slot.instrument.valued
-        high, low = value(slot.position + slot.buys, price), value(slot.position - slot.sells, price)
+        high = (max(slot.position, 0) if slot.exit_buys else slot.position) + slot.buys
+        low = (min(slot.position, 0) if slot.exit_sells else slot.position) - slot.sells
+        assert (slot.high, slot.low) == (high, low)
+        high, low = value(high, price), value(low, price)
         row = (max(abs(high), abs(low)), value(slot.position, price), high, low)
         for name in ("firm", f"kind {slot.book.kind}", f"book {slot.book.id}", slot.instrument.purse.name):
             sums = out.setdefault(name, [0, 0, 0, 0])
@@ -42,9 +45,12 @@ def shake(state: Firm, rng: Random, steps: int) -> None:
         assert slot is not None
         sign, units = rng.choice((1, -1)), rng.randrange(1, 50) * SCALE
         opened = slot.buys if sign > 0 else slot.sells
-        match rng.randrange(5):
+        match rng.randrange(6):
             case 0 | 1:
                 slot.open(sign, units)
+            case 5:
+                exits = slot.exit_buys if sign > 0 else slot.exit_sells
+                slot.open(sign, -exits if exits else units, exits=True)
             case 2:
                 slot.open(sign, -min(units, opened))
             case 3:
@@ -67,8 +73,8 @@ def test_sums_of_every_level_are_those_of_the_slots(seed: int):
         for level in (state, *state.kinds.values(), *state.books.values(), *purses):
             assert (level.gross, level.net, level.net_high, level.net_low) == wanted.get(level.name, (0, 0, 0, 0))
         for instrument in state.instruments.values():
-            assert instrument.high == sum(s.position + s.buys for s in instrument.slots)
-            assert instrument.low == sum(s.position - s.sells for s in instrument.slots)
+            assert instrument.high == sum(s.high for s in instrument.slots)
+            assert instrument.low == sum(s.low for s in instrument.slots)
 
 
 @given(seed=st.integers(0, 10**6))
@@ -187,7 +193,7 @@ def naive(view: OrderView, state: Firm, rules: Limits) -> set[str]:
 
     def worst(s: Any, sign: int) -> Decimal:
         extra = view.quantity if s is slot and sign == view.sign else 0
-        units = s.position + s.buys + extra if sign > 0 else s.position - s.sells - extra
+        units = s.high + extra if sign > 0 else s.low - extra
         return from_fixed(units) * from_fixed(s.instrument.valued)
 
     def gross(slots: list[Any]) -> Decimal:
@@ -205,7 +211,7 @@ def naive(view: OrderView, state: Firm, rules: Limits) -> set[str]:
         net = sum((worst(s, view.sign) for s in slots), Decimal(0)) * view.sign
         if level.net is not None and net > from_fixed(level.net):
             found.add("NET_NOTIONAL")
-    units = slot.position + slot.buys if view.sign > 0 else slot.sells - slot.position
+    units = slot.high if view.sign > 0 else -slot.low
     if compiled.position is not None and units + view.quantity > compiled.position:
         found.add("POSITION")
     return found

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from tests.mcp_world import anyio_backend  # noqa: F401
+from tests import mcp_world
 from ufos_mcp.audit import Trail, described
 from ufos_mcp.clients import CLIENTS, configuration, merged, place
 from ufos_mcp.http import Http, loopback
@@ -21,6 +21,8 @@ from ufos_mcp.tokens import DAY_S, KeyFile, Verifier, digest
 from ufos_nautilus import limits
 from ufos_nautilus.crossing.chain import verify
 from ufos_nautilus.errors import BadInputError, DataError, IntegrityError, SpecError
+
+anyio_backend = mcp_world.anyio_backend
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -241,8 +243,8 @@ def test_the_record_of_calls_is_a_chain_that_tells_tampering(tmp_path):
     report = verify(trail.path)
     assert (report.records, report.sealed) == (3, True)
     record = json.loads(trail.path.read_text("utf-8").splitlines()[2])
-    assert len(record["data"]["arguments"]) <= limits.MCP_AUDIT_ARGUMENT_CHARS_MAX
-    assert len(record["data"]["sha256"]) == 64
+    assert len(record["line"]["data"]["arguments"]) <= limits.MCP_AUDIT_ARGUMENT_CHARS_MAX
+    assert len(record["line"]["data"]["sha256"]) == 64
     trail.path.write_text(trail.path.read_text("utf-8").replace('"ann"', '"bob"'), "utf-8")
     with pytest.raises(IntegrityError):
         verify(trail.path)

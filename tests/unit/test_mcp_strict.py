@@ -12,7 +12,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from pydantic import BaseModel, ConfigDict, Field
 
-from tests.mcp_world import anyio_backend  # noqa: F401
+from tests import mcp_world
 from ufos_mcp.envelope import NOTICE, foreign, visible
 from ufos_mcp.plain import SAFE_INTEGER, answer, bounded_json, plain, to_json
 from ufos_mcp.strict import READS, compact, strict_tool
@@ -20,6 +20,8 @@ from ufos_mcp.tools.backtests import refuse_paths
 from ufos_mcp.tools.strategies import merged
 from ufos_nautilus.errors import DataError, SpecError
 from ufos_nautilus.limits import MCP_RESULT_BYTES_MAX
+
+anyio_backend = mcp_world.anyio_backend
 
 
 class Inner(BaseModel):

@@ -17,7 +17,7 @@ from ufos_nautilus.risk.fixed import SCALE, to_fixed
 from ufos_nautilus.risk.restrictions import Restriction, Restrictions, difference
 from ufos_nautilus.risk.rules_file import diff, load_rules, parse_rules
 
-EXAMPLE = "strategies/specs/limits.toml"
+EXAMPLE = "strategies/limits.toml"
 
 
 def refused(**rules: Any) -> str:

@@ -36,9 +36,7 @@ def test_the_first_day_has_a_flat_profile():
 def test_the_profile_is_what_earlier_days_traded_in_the_same_minutes():
     made = tape((0, 0, 10), (0, 1, 30), (1, 0, 20), (1, 3, 40), (2, 0, 1_000))
     today = OPEN + 2 * DAY
-    assert shares(made.profile(BAC, today, today + 4 * NS_PER_MINUTE, 4)) == [
-        Fraction(n, 100) for n in (30, 30, 0, 40)
-    ]
+    assert shares(made.profile(BAC, today, today + 4 * NS_PER_MINUTE, 4)) == [Fraction(n, 100) for n in (30, 30, 0, 40)]
     assert shares(made.profile(BAC, today, today + 4 * NS_PER_MINUTE, 2)) == [Fraction(6, 10), Fraction(4, 10)]
 
 

@@ -280,7 +280,10 @@ def assemble(
         out.seed_rows += len(said)
     capital = starting_capital(spec, dark=out.house is not None) if spec.ledger.enabled else {}
     if moving:
-        capital[HOUSE_BOOK] = [*capital.get(HOUSE_BOOK, []), *((BANK_VENUE, code, ZERO) for code in currencies_of(spec))]
+        capital[HOUSE_BOOK] = [
+            *capital.get(HOUSE_BOOK, []),
+            *((BANK_VENUE, code, ZERO) for code in currencies_of(spec)),
+        ]
     if spec.limits is not None and gate is None:
         crossed = out.house.instruments if out.house is not None else ()
         out.risk = risk_of_run(spec, spec.limits, books, sources, names, crossed, (directory, run_id))

@@ -230,6 +230,7 @@ class Recorder(Guarded, DataActor):
     def _on_purge(self, _: Any) -> None:
         self._purged_ns = self.clock.timestamp_ns()
         self.cache.purge_closed_orders(self._purged_ns, PURGE_BUFFER_S)
+        self.cache.purge_account_events(self._purged_ns, 0)
 
 
 def _amounts(values: dict[Any, Any]) -> dict[str, str]:

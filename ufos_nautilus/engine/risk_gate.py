@@ -155,7 +155,7 @@ class RiskGate(OrderKeeper):
         """Count a leg that was reviewed and is now sent."""
         place = self._places.get((str(order.strategy_id), order.instrument_id))
         if place is not None:
-            self.follow(order, place.slot, 1 if order.side == BUY else -1, exits=False)
+            self.follow(order, place.slot, 1 if order.side == BUY else -1)
 
     def release(self, request: GateRequest) -> None:
         """Forget a request that was let pass and is not sent after all."""
@@ -171,7 +171,7 @@ class RiskGate(OrderKeeper):
             slot = followed.slot
             rules = self.limits.slot(slot.book.id, slot.book.kind, slot.instrument.id)
             view = OrderView(slot.book.id, slot.instrument.id, followed.sign, followed.counted, None, 0)
-            reduces = followed.exits or slot.only_reduces(view.sign, view.quantity, view.quantity, flagged=False)
+            reduces = not followed.adds or slot.only_reduces(view.sign, view.quantity, view.quantity, flagged=False)
             rule = rules.restriction
             if rule is not None and not (reduces and rule.allows == "reducing"):
                 out.append((slot.book.id, followed.key, f"restriction {rule.id} of version {rules.version}"))
@@ -191,8 +191,8 @@ class RiskGate(OrderKeeper):
             return
         count(view, slot, place.rules)
         if request.action == "submit":
-            exits = view.flagged and slot.only_reduces(view.sign, view.quantity, 0, flagged=True)
-            self.follow(order, slot, view.sign, exits=exits)
+            only_exits = view.flagged and slot.only_reduces(view.sign, view.quantity, 0, flagged=True)
+            self.follow(order, slot, view.sign, adds=not only_exits)
         elif request.action == "modify":
             self.ask(order, slot, view.sign, view.quantity + order.filled_qty.raw)
 
@@ -236,7 +236,7 @@ class RiskGate(OrderKeeper):
         quantity, replaced = order.quantity.raw, 0
         if action == "modify":
             followed = self.orders.get(order.client_order_id)
-            if followed is not None and not followed.exits:
+            if followed is not None and followed.adds:
                 replaced = followed.counted
             quantity = (quantity if request.quantity is None else request.quantity.raw) - order.filled_qty.raw
         elif action == "slice":

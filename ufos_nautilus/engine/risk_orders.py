@@ -42,16 +42,17 @@ class Followed:
         What it trades, on the venue it goes to.
     sign, total : int
         1 to buy or -1 to sell, and units of 10^-16 in all.
-    exits : bool
-        It can only reduce, and the venue sees to that.
+    adds, exits : bool
+        It could add to a position; the venue holds it to reducing one. What is held to reducing and larger than what
+        there is to reduce counts as both.
     worked : bool
         An execution algorithm works it.
 
     """
 
     __slots__ = (
-        "asked", "counted", "ended", "exits", "filled", "instrument_id", "key", "sign", "slices", "slot", "total",
-        "worked",
+        "adds", "asked", "counted", "ended", "exits", "filled", "instrument_id", "key", "sign", "slices", "slot",
+        "total", "worked",
     )  # fmt: skip
 
     def __init__(
@@ -61,11 +62,12 @@ class Followed:
         instrument_id: InstrumentId,
         sign: int,
         total: int,
+        adds: bool = True,
         exits: bool = False,
         worked: bool = False,
     ) -> None:
         self.key, self.slot, self.instrument_id, self.sign, self.total = key, slot, instrument_id, sign, total
-        self.exits, self.worked = exits, worked
+        self.adds, self.exits, self.worked = adds, exits, worked
         self.filled = self.counted = 0
         self.asked: tuple[int, ...] = ()
         """Quantities of modifications that the venue has not answered."""
@@ -80,8 +82,12 @@ class Followed:
         if not self.ended or self.slices:
             total = max(self.total, *self.asked) if self.asked else self.total
             wanted = max(total - self.filled, 0)
-        if wanted != self.counted:
-            self.slot.open(self.sign, wanted - self.counted, exits=self.exits)
+        more = wanted - self.counted
+        if more:
+            if self.exits:
+                self.slot.open(self.sign, more, exits=True)
+            if self.adds:
+                self.slot.open(self.sign, more)
             self.counted = wanted
 
     @property
@@ -136,15 +142,16 @@ class OrderKeeper:
         if handler is not None:
             handler(event)
 
-    def follow(self, order: Any, slot: Slot, sign: int, *, exits: bool) -> None:
-        """Count a new order as open."""
+    def follow(self, order: Any, slot: Slot, sign: int, *, adds: bool = True) -> None:
+        """Count a new order as open; `adds` says whether it could add to a position."""
         followed = Followed(
             order.client_order_id,
             slot,
             order.instrument_id,
             sign,
             order.quantity.raw,
-            exits=exits,
+            adds=adds,
+            exits=order.is_reduce_only,
             worked=order.exec_algorithm_id is not None,
         )
         self.orders[order.client_order_id] = followed
@@ -153,7 +160,7 @@ class OrderKeeper:
     def ask(self, order: Any, slot: Slot, sign: int, total: int) -> None:
         """Count the larger of what an order is and what a modification would make of it."""
         if order.client_order_id not in self.orders:
-            self.follow(order, slot, sign, exits=False)
+            self.follow(order, slot, sign)
         followed = self.orders[order.client_order_id]
         followed.filled = max(followed.filled, order.filled_qty.raw)
         followed.asked = (*followed.asked, total)
@@ -197,7 +204,7 @@ class OrderKeeper:
         followed = self.orders.get(key)
         sign, units = (1 if event.order_side == OrderSide.BUY else -1), event.last_qty.raw
         slot = followed.slot if followed is not None else self._slot_of(event)
-        counted = 0 if followed is None or followed.exits else min(units, followed.counted)
+        counted = 0 if followed is None or not followed.adds else min(units, followed.counted)
         if slot is not None:
             slot.fill(sign, units, event.last_px.raw, self._fee(event.commission), counted=counted)
         if followed is None:
@@ -205,7 +212,9 @@ class OrderKeeper:
                 self.alarm("unreviewed", f"order {key} of {event.strategy_id} traded and never passed the gate")
             return
         followed.filled += units
-        followed.counted -= counted
+        if followed.exits:
+            followed.slot.open(sign, -min(units, followed.counted), exits=True)
+        followed.counted -= min(units, followed.counted)
         if followed.slices and key in followed.slices:
             left = followed.slices[key] - units
             if left > 0:

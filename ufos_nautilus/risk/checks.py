@@ -104,7 +104,7 @@ class Case(NamedTuple):
     adds: bool
     """It could make a worst case worse; a modification of the price alone does neither."""
     extra: int
-    """Units that are not counted as open yet."""
+    """By how many units it would make the worst case worse."""
     value: int
     """Their value at the valuation price, absolute."""
     gross: int
@@ -160,12 +160,17 @@ def make_case(order: OrderView, slot: Slot, rules: SlotRules) -> Case:
     reduces = slot.only_reduces(order.sign, order.quantity, order.replaced, flagged=order.flagged)
     if reduces or extra <= 0:
         return Case(order, slot, rules, reduces, False, extra, 0, 0)
+    if order.flagged:
+        # Before it adds anything it may bring a position of the other side to zero, ahead of what is open already.
+        held = slot.position if order.sign < 0 else -slot.position
+        exits = slot.exit_sells if order.sign < 0 else slot.exit_buys
+        extra += max(held, 0) if not exits else 0
     instrument = slot.instrument
     price = instrument.valued
     if order.sign > 0:
-        worst = max(abs(instrument.value(slot.position + slot.buys + extra, price)), abs(slot.net_low))
+        worst = max(abs(instrument.value(slot.high + extra, price)), abs(slot.net_low))
     else:
-        worst = max(abs(instrument.value(slot.position - slot.sells - extra, price)), abs(slot.net_high))
+        worst = max(abs(instrument.value(slot.low - extra, price)), abs(slot.net_high))
     return Case(order, slot, rules, False, True, extra, abs(instrument.value(extra, price)), worst - slot.gross)
 
 
@@ -270,7 +275,7 @@ def _position(case: Case, found: list[Violation]) -> None:
         age = (order.ts_ns - instrument.price_ns) // 10**6
         _add(case, found, "STALE_PRICE", f"{rules.price_age_ns // 10**6} ms", f"{age} ms")
     if rules.position is not None:
-        worst = slot.position + slot.buys if order.sign > 0 else slot.sells - slot.position
+        worst = slot.high if order.sign > 0 else -slot.low
         if worst + case.extra > rules.position:
             _add(case, found, "POSITION", text(rules.position), text(worst + case.extra))
     if case.gross <= 0:

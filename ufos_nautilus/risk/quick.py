@@ -96,7 +96,7 @@ class Bounds:
             if away * PPM > last * self._fat:
                 return 0
         value = quantity * top * instrument.num // instrument.den
-        held = slot.position + slot.buys if sign > 0 else slot.sells - slot.position
+        held = slot.high if sign > 0 else -slot.low
         if value > self._notional or held + quantity > self._position:
             return 0
         # The valuation price is within a thousandth of the last; the margin covers that and every rounding.
@@ -124,7 +124,7 @@ class Bounds:
             if quantity > self._order or worst > self._net_position:
                 return False
             if self._share is not NONE:
-                held = slot.position + slot.buys if sign > 0 else slot.sells - slot.position
+                held = slot.high if sign > 0 else -slot.low
                 if (held + quantity) * value // quantity > self._share:
                     return False
         for level, size in self.counted:

@@ -44,7 +44,7 @@ def load_rules(path: Path) -> RiskRules:
         raise SpecError(
             f"limits file {str(path)!r} can't be read: {error}",
             expected="a TOML file",
-            next_step="strategies/specs/limits.toml is an example",
+            next_step="strategies/limits.toml is an example",
         ) from None
     return parse_rules(data, str(path))
 

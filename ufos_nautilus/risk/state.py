@@ -1,7 +1,8 @@
 """What books hold and have on its way, kept current event by event.
 
 Open orders count as filled in the worst way: the high case of a slot is its position with every open buy filled, the
-low case with every open sell. Sums follow the price at which an instrument was last valued; `mark` revalues once the
+low case with every open sell. An exit, which the venue keeps from doing more than reduce, may first bring a position of
+the other side to zero. Sums follow the price at which an instrument was last valued; `mark` revalues once the
 price has moved by a thousandth. Quantities, prices and money are whole numbers of 10^-16.
 """
 
@@ -234,19 +235,21 @@ class Slot:
         Open orders that could add to it.
     exit_buys, exit_sells : int
         Open orders that the venue itself keeps from doing more than reduce.
+    high, low : int
+        What the position could become.
     gross, net, net_high, net_low, worth : int
         Values as of the last `Firm.settle`.
 
     """
 
     __slots__ = (
-        "_levels", "book", "buys", "exit_buys", "exit_sells", "firm", "gross", "instrument", "net", "net_high",
-        "net_low", "position", "sells", "waits", "worth",
+        "_levels", "book", "buys", "exit_buys", "exit_sells", "firm", "gross", "high", "instrument", "low", "net",
+        "net_high", "net_low", "position", "sells", "waits", "worth",
     )  # fmt: skip
 
     def __init__(self, firm: Firm, book: Book, instrument: Instrument) -> None:
         self.firm, self.book, self.instrument = firm, book, instrument
-        self.position = self.buys = self.sells = self.exit_buys = self.exit_sells = 0
+        self.position = self.buys = self.sells = self.exit_buys = self.exit_sells = self.high = self.low = 0
         self.gross = self.net = self.net_high = self.net_low = self.worth = 0
         self.waits = False
         """Its changes are not in the sums yet."""
@@ -293,12 +296,15 @@ class Slot:
                 self.exit_buys += units
             else:
                 self.exit_sells += units
+            self._shift()
             return
         if sign > 0:
             self.buys += units
+            self.high += units
             self.instrument.high += units
         else:
             self.sells += units
+            self.low -= units
             self.instrument.low -= units
         if units > 0:
             self.firm.moved += self._value(units) if value is None else value
@@ -325,17 +331,24 @@ class Slot:
         self.position += sign * units
         if sign > 0:
             self.buys -= counted
-            instrument.high += units - counted
-            instrument.low += units
         else:
             self.sells -= counted
-            instrument.low -= units - counted
-            instrument.high -= units
         paid = instrument.worth(sign * units, price) + fee
         for level in self._levels:
             level.cash -= paid
         firm.shaken += abs(instrument.worth(sign * units, instrument.valued) - paid) + 1
-        firm.moved += self._value(units - counted)
+        self._shift()
+
+    def _shift(self) -> None:
+        """Work out anew what the position could become, and count by how much that is worse."""
+        position, instrument, firm = self.position, self.instrument, self.firm
+        high = (max(position, 0) if self.exit_buys else position) + self.buys
+        low = (min(position, 0) if self.exit_sells else position) - self.sells
+        up, down = high - self.high, self.low - low
+        self.high, self.low = high, low
+        instrument.high += up
+        instrument.low -= down
+        firm.moved += self._value(max(up, 0)) + self._value(max(down, 0))
         if not self.waits:
             self.waits = True
             firm.changed.append(self)
@@ -344,8 +357,7 @@ class Slot:
         """Work out the slot's values and carry what changed into every level."""
         instrument, position, price = self.instrument, self.position, self.instrument.valued
         net = instrument.value(position, price)
-        high = instrument.value(position + self.buys, price) if self.buys else net
-        low = instrument.value(position - self.sells, price) if self.sells else net
+        high, low = instrument.value(self.high, price), instrument.value(self.low, price)
         worth = instrument.worth(position, price) if instrument.inverse else net
         gross = max(abs(high), abs(low))
         changes = (gross - self.gross, net - self.net, high - self.net_high, low - self.net_low, worth - self.worth)
