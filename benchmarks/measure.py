@@ -45,7 +45,7 @@ _, status, usage = os.wait4(child.pid, 0)
 wall = time.perf_counter() - started
 print(json.dumps([wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, os.waitstatus_to_exitcode(status)]))
 """
-"""Starts a command and prints what it took: a child's peak memory is never below its parent's, so the parent is small."""
+"""Starts a command and prints what it took; small, because a child's peak memory is never below its parent's."""
 
 
 def run_process(args: Sequence[str | Path], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Process:

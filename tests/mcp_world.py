@@ -137,7 +137,7 @@ DESK: dict[str, Any] = {
     "order_size": "1",
     "max_inventory": "3",
     "gamma": 0.02,
-    "k_per_tick": 0.2,
+    "k_per_tick": 2.0,
     "warmup_s": 2.0,
 }
 """Parameters under which the desk trades on the generated market."""

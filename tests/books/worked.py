@@ -65,7 +65,7 @@ class WorkedBook(Book[WorkedBookConfig]):
             )
 
     def cancel_parent(self, _: Any) -> None:
-        (parent,) = (o for o in self.cache.orders_open() + self.cache.orders() if "-E" not in str(o.client_order_id))
+        (parent,) = (o for o in self.cache.orders() if "-E" not in str(o.client_order_id))
         self.cancel_order(parent.client_order_id)
 
     def on_order_event(self, event: Any) -> None:

@@ -1,5 +1,6 @@
 """Execution algorithms in the engine: slices add up to their order, whatever becomes of them."""
 
+import random
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -92,6 +93,39 @@ def test_slices_add_up_to_the_order(tmp_path: Path, instruction: dict[str, Any],
     assert result["ledger"]["reconciled"]
     ticket = result.table("tickets").row(0, named=True)
     assert (ticket["market"], ticket["unfilled"]) == (sum(quantities(result)), unworked(result))
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_nothing_is_lost_whatever_happens(tmp_path: Path, seed: int) -> None:
+    """Random instructions, limits, expiries, cancels and latencies, on a venue whose volume can run out."""
+    rng = random.Random(seed)
+    instruction = {
+        "algorithm": rng.choice(("VWAP", "POV", "TWAP")),
+        "horizon_secs": rng.choice((3, 17, 40, 500)),
+        "interval_secs": rng.choice((0.25, 1, 3)),
+        "participation_rate": rng.choice((0.02, 0.3, 0.9)),
+    }
+    params: dict[str, Any] = {"tickets": [(5, rng.choice(("BUY", "SELL")), str(rng.randint(1, 3_000)))]}
+    if rng.random() < 0.4:
+        params["limit"] = rng.choice(("22.97", "22.995", "23.02"))
+    if rng.random() < 0.3:
+        params["expiry_s"] = rng.choice((5.0, 30.0))
+    if rng.random() < 0.4:
+        params["cancel_after_s"] = rng.choice((0.1, 7.3, 25.0))
+    data = spec(instruction, rng.choice((0.0, 1.0, 300.0, 2_000.0)), **params)
+    data["venues"][0]["liquidity_consumption"] = rng.random() < 0.7
+    result = run(data, tmp_path)
+    ordered = int(params["tickets"][0][2])
+    filled = sum(quantities(result))
+    ticket = result.table("tickets").row(0, named=True)
+    assert (ticket["market"], ticket["unfilled"]) == (filled, ordered - filled)
+    assert filled <= ordered
+    assert result["ledger"]["reconciled"]
+    assert result.orders.filter(pl.col("status") == "INITIALIZED").is_empty()
+    working = result.orders.filter(pl.col("status").is_in(["ACCEPTED", "SUBMITTED", "PARTIALLY_FILLED"]))
+    at_venue = int((working["quantity"] - working["filled_quantity"]).sum() or 0)
+    if instruction["algorithm"] != "TWAP" or "limit" in params or "expiry_s" in params:
+        assert filled + at_venue + unworked(result) == ordered
 
 
 def test_vwap_follows_its_profile(tmp_path: Path) -> None:

@@ -248,6 +248,17 @@ def _add_venues(
     return modules, payments
 
 
+def _make_books(spec: RunSpec, sources: Sources, algorithms: Any, gate: Gate) -> list[Book[Any]]:
+    books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
+    securities = securities_of(sources)
+    for book in books:
+        book.gate = gate
+        book.algorithms = algorithms
+        book.securities = securities
+        book.deep_venues = frozenset(v.name for v in spec.venues if v.book != "L1")
+    return books
+
+
 def assemble(
     engine: BacktestEngine, spec: RunSpec, sources: Sources, directory: Path, run_id: str, gate: Gate | None = None
 ) -> Assembly:
@@ -258,13 +269,7 @@ def assemble(
     modules, payments = _add_venues(engine, spec, sources, accounts)
     tape, algorithms = make_algorithms(spec.algorithms, sources.tables, gate or OpenGate())
     names = add_algorithms(engine, algorithms)
-    books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
-    securities = securities_of(sources)
-    for book in books:
-        book.gate = gate or OpenGate()
-        book.algorithms = names
-        book.securities = securities
-        book.deep_venues = frozenset(v.name for v in spec.venues if v.book != "L1")
+    books = _make_books(spec, sources, names, gate or OpenGate())
     for algorithm in algorithms:
         algorithm.books = {book.book_id: book for book in books}
     watchers = [make_actor(a, sources.instruments) for a in spec.actors]
