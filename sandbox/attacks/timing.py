@@ -35,7 +35,7 @@ def ignore_all_signals():
         pass
 
 
-@program("timing", State.TIMEOUT, wall_s=1.5)
+@program("timing", State.TIMEOUT, State.SEGV_OR_ABORT, wall_s=1.5)
 def close_the_control_pipe():
     """Closing every descriptor, with the line to process 1 among them, keeps no container alive."""
     for fd in range(3, 256):

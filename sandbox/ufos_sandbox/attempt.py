@@ -123,6 +123,7 @@ def attempt(
     finally:
         out.times_ms["total"] = _ms(at)
         (dispose or _discard)(container, out.end is not None)
+        pool.release()
     return out
 
 

@@ -34,13 +34,14 @@ class Pool:
         self._ready: deque[Container] = deque()
         self._changed = threading.Condition()
         self._closed = False
+        self._working = 0
         self._thread: threading.Thread | None = None
         if size:
             self._thread = threading.Thread(target=self._refill, name="sandbox-pool", daemon=True)
             self._thread.start()
 
     def acquire(self) -> tuple[Container, bool]:
-        """Return a ready container and whether it was warm; it belongs to the caller.
+        """Return a ready container and whether it was warm; it belongs to the caller, who says `release` at its end.
 
         Raises
         ------
@@ -48,17 +49,32 @@ class Pool:
             No container can be had.
 
         """
-        while True:
-            with self._changed:
-                container = self._ready.popleft() if self._ready else None
-                self._changed.notify_all()
-            if container is None:
-                return self._start(warm=False), False
-            # A warm container has nothing to say; one that has ended says so.
-            if container.stream.readable_now():
+        with self._changed:
+            self._working += 1
+        try:
+            while True:
+                with self._changed:
+                    container = self._ready.popleft() if self._ready else None
+                    self._changed.notify_all()
+                if container is None:
+                    return self._start(warm=False), False
+                # A warm container has nothing to say; one that has ended says so.
+                if not container.stream.readable_now():
+                    return container, True
                 container.discard()
-                continue
-            return container, True
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Hear that a container that was given out has ended."""
+        with self._changed:
+            self._working -= 1
+            self._changed.notify_all()
+
+    def _wanting(self) -> bool:
+        """Tell whether to make a container now: not beside a run, whose time it would take, while another waits."""
+        return len(self._ready) < self.size and (not self._working or not self._ready)
 
     def wait_full(self, timeout_s: float) -> bool:
         """Wait until every place is filled; tell whether it was in time."""
@@ -87,9 +103,7 @@ class Pool:
     def _refill(self) -> None:
         while True:
             with self._changed:
-                wanted = self._changed.wait_for(
-                    lambda: self._closed or len(self._ready) < self.size, SANDBOX_HEARTBEAT_S
-                )
+                wanted = self._changed.wait_for(lambda: self._closed or self._wanting(), SANDBOX_HEARTBEAT_S)
                 if self._closed:
                     return
                 for container in self._ready:

@@ -14,6 +14,7 @@ from nautilus_trader.model import (
     OrderExpired,
     OrderFilled,
     OrderInitialized,
+    OrderModifyRejected,
     OrderRejected,
     OrderSide,
     OrderSubmitted,
@@ -74,13 +75,13 @@ class Witness:
         held = Decimal(self.held[book, instrument])
         if any(o["exit"] for o in mine):
             held = sign * max(sign * held, Decimal(0))
-        return held + sign * sum(max(o["left"], o["asked"]) for o in mine if not o["exit"])
+        return held + sign * sum(size_of(o) for o in mine if not o["exit"])
 
     def reduces(self, book: str, instrument: str, sign: int, quantity: Decimal, without: str = "") -> bool:
         """Tell whether an order could only bring the position nearer to zero, whatever else of its side fills."""
         held = -sign * Decimal(self.held[book, instrument])
         same = sum(
-            max(o["left"], o["asked"])
+            size_of(o)
             for key, o in self.open.items()
             if (o["book"], o["instrument"], o["sign"]) == (book, instrument, sign) and key != without
         )
@@ -103,7 +104,10 @@ class Witness:
             if known is not None:
                 known["left"] += event.quantity.as_decimal() - known["total"]
                 known["total"] = event.quantity.as_decimal()
-                known["asked"] = Decimal(0)
+                known["asked"] = known["asked"][1:]
+        elif isinstance(event, OrderModifyRejected):
+            if key in self.open:
+                self.open[key]["asked"] = self.open[key]["asked"][1:]
         elif isinstance(event, ENDED):
             self.open.pop(key, None)
 
@@ -116,7 +120,7 @@ class Witness:
             "sign": 1 if event.order_side == OrderSide.BUY else -1,
             "left": total,
             "total": total,
-            "asked": Decimal(0),
+            "asked": [],
             "exit": event.reduce_only,
             "slice": event.exec_spawn_id is not None,
             "price": None if price is None else price.as_decimal(),
@@ -141,7 +145,7 @@ class Witness:
         name, instrument, sign = order["book"], order["instrument"], order["sign"]
         middle = book.middle(InstrumentId.from_str(instrument))
         # The venue itself makes an exit as large as the position it closes.
-        size = max(order["left"], order["asked"])
+        size = size_of(order)
         if size > self.quantity and not order["slice"] and not order["exit"]:
             self.problems.append(f"{key}: {size} units")
         away = abs(order["price"] - middle) if order["price"] is not None else Decimal(0)
@@ -169,9 +173,8 @@ class Witness:
         order = self.open.get(str(wish[0]))
         if order is None:
             return
-        if wish[1] is not None:
-            filled = order["total"] - order["left"]
-            order["asked"] = max(order["asked"], wish[1].as_decimal() - filled)
+        filled = order["total"] - order["left"]
+        order["asked"].append((wish[1].as_decimal() if wish[1] is not None else order["total"]) - filled)
         if wish[2] is not None:
             order["price"] = wish[2].as_decimal()
         self._judge(book, str(wish[0]), None)
@@ -183,6 +186,11 @@ class Witness:
             times.popleft()
         if len(times) > self.orders_per_s:
             self.problems.append(f"{key}: order {len(times)} of {name} within a second")
+
+
+def size_of(order: dict[str, Any]) -> Decimal:
+    """What an order could still trade, whatever becomes of modifications on their way."""
+    return max([order["left"], *order["asked"]])
 
 
 class HostileConfig(BookConfig):

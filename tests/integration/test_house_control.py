@@ -49,8 +49,11 @@ def money(values: pl.Series) -> Decimal:
 
 
 def test_tickets_add_up_to_what_the_house_counted(both: Any) -> None:
-    _, house, control = both
+    said, house, control = both
     tickets, figures = house.tickets, house.result["crosses"]
+    assert said["house"]["tickets"] == house.result["tickets"]
+    assert house.result["tickets"]["count"] == tickets.height
+    assert Decimal(house.result["tickets"]["unfilled"]) == money(tickets["unfilled"])
     assert money(tickets["crossed"]) == 2 * Decimal(figures["cross_quantity"])
     assert money(tickets["desk"]) == Decimal(figures["desk_quantity"])
     assert money(tickets["market"]) <= Decimal(figures["market_quantity"])
@@ -106,8 +109,14 @@ def test_the_report_shows_the_house(both: Any) -> None:
 
 def test_a_run_without_crossing_has_no_savings(both: Any) -> None:
     section = house_section(both[2])
-    captions = [part.caption for part in section.parts if isinstance(part, Table)]
-    assert captions == ["Cost of all tickets against the midpoint on arrival", "Where tickets went", "Ledger statement"]
+    tables = {part.caption: part for part in section.parts if isinstance(part, Table)}
+    assert list(tables) == [
+        "Cost of all tickets against the midpoint on arrival",
+        "Where tickets went",
+        "Worked by algorithms",
+        "Ledger statement",
+    ]
+    assert {row[0] for row in tables["Worked by algorithms"].rows} == {"TWAP"}, "what it held back when the data ended"
 
 
 def test_a_broken_record_is_shown_as_broken(both: Any, tmp_path: Path) -> None:

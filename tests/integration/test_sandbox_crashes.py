@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.slow]
 HOST = Path(__file__).resolve().parents[1] / "sandbox_host.py"
 SLEEP = "import time\ntime.sleep(10_000)\n"
 PARAMS = {"instrument_id": INSTRUMENT}
-SOAK_RUNS = int(os.environ.get("UFOS_SOAK_RUNS", "12"))
+SOAK_RUNS = int(os.environ.get("UFOS_SOAK_RUNS", "8"))
 RSS_MB_MAX = 500
 """A host process that runs sandboxes stays below this, however many it has run."""
 DISK_GROWTH_MB_MAX = 20

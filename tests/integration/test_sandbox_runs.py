@@ -218,6 +218,8 @@ def test_without_repeats_the_best_label_is_plausible(sandbox, quotes):
     assert any("not repeated" in line for line in result.unjudged)
 
 
+GIVE_UP_S = 5.0
+"""Far below the run's own limit, and enough for a container that is just being started on a busy machine."""
 ENDLESS = "while True:\n    pass\n"
 
 
@@ -229,7 +231,7 @@ def test_a_run_can_be_given_up_and_its_container_goes(sandbox, quotes, image):
     given_up = time.monotonic()
     cancel.set()
     thread.join()
-    assert time.monotonic() - given_up < 1
+    assert time.monotonic() - given_up < GIVE_UP_S
     assert results[0].state is State.CANCELLED
     sandbox.pool.wait_full(20)
     assert wait_for(lambda: len(own_containers(image)) <= sandbox.pool.size)
@@ -245,7 +247,7 @@ def test_a_cancelled_task_ends_its_container(sandbox, quotes):
             await task
         return time.monotonic() - started
 
-    assert asyncio.run(scenario()) < 1
+    assert asyncio.run(scenario()) < GIVE_UP_S
 
 
 def test_progress_tells_phases_in_order(sandbox, quotes):

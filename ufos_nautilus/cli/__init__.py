@@ -31,6 +31,11 @@ CHAPTERS: dict[str, dict[str, tuple[str, str]]] = {
         "study": ("study", "Rerun published results and print them beside ours."),
         "golden": ("golden", "Compare the golden runs with their stored results, or update them."),
     },
+    "Assistants": {
+        "mcp": ("mcp", "Serve market data, backtests and studies to an assistant over the Model Context Protocol."),
+        "sandbox": ("sandbox", "Run strategies nobody has read in containers that live once, offline."),
+        "experiments": ("experiments", "Search what was tried: experiments, runs and insights."),
+    },
 }
 """Chapter -> command -> (module of this package, one line of help)."""
 

@@ -42,6 +42,7 @@ def as_json(result: RunResult) -> dict[str, Any]:
         c = s["crosses"]
         house["crosses"] = {"count": c["crosses"], "quantity": c["cross_quantity"], "saved": _single(c["saved"])}
         house["routes"] = {k: c[f"{k}_quantity"] for k in ("cross", "desk", "market")}
+        house["tickets"] = s["tickets"]
     return {
         **{k: s[k] for k in keys},
         **house,
@@ -72,6 +73,7 @@ def _show_house(s: dict[str, Any]) -> None:
         ("crossed at the midpoint", c["crosses"], c["cross_quantity"]),
         ("taken by the desk", c["desk"], c["desk_quantity"]),
         ("worked on the market", c["market"], c["market_quantity"]),
+        ("of all, left unfilled", "", s["tickets"]["unfilled"]),
     ]
     print_table("where tickets went", ("route", "pieces", "quantity"), rows)
     ledger = s["ledger"]

@@ -147,7 +147,7 @@ def _run(
     rows = _stream(engine, spec, sources, [*actors, *parts.algorithms, *parts.modules, *parts.books], parts, progress)
     replayed = time.process_time()
     hashes = recorder.finish()
-    tickets.finish(directory)
+    ticket_sums = tickets.finish(directory)
     if spec.recording.markouts:
         write_markouts(directory, sources)
     else:
@@ -157,6 +157,7 @@ def _run(
     balances = _final_balances(engine, spec)
     return {
         **_house_figures(parts),
+        "tickets": ticket_sums,
         "algorithms": parts.algorithm_figures(),
         "rows": rows,
         "replay_cpu_s": round(replayed - began, 4),

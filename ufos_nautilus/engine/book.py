@@ -20,6 +20,10 @@ from ufos_nautilus.portfolio import Security
 OTHER_METHODS = ("close_position", "close_all_positions", "market_exit", "make_leg", "send_leg", "gate")
 
 
+LISTEN_PRIORITY = 250
+"""Priority on the bus of the first book; the others follow. The engine's priorities go up to 255."""
+
+
 class TicketReceiver(Protocol):
     """Where a book sends its tickets."""
 
@@ -79,6 +83,8 @@ class Book[C: BookConfig](Guarded, Strategy):
         self._last_event: Any = None
         self.gate = ClosedGate()
         self.house: TicketReceiver | None = None
+        self.rank = 0
+        """Place among the run's books."""
         self.accounts: BookAccounts | None = None
         """The book's own part of the ledger, where the run keeps one."""
         self.securities: Mapping[str, Security] = {}
@@ -133,8 +139,12 @@ class Book[C: BookConfig](Guarded, Strategy):
         self.clock.set_timer_ns(name, interval_ns, callback=self.guard(handler))
 
     def listen(self, topic: str, handler: Callable[[Any], None]) -> None:
-        """Call `handler(message)` for every message on the bus whose topic matches, for example ``books.*.orders``."""
-        self.subscribe_topic(topic, self.guard(handler))
+        """Call `handler(message)` for every message on the bus whose topic matches, for example ``books.*.orders``.
+
+        Books that listen to the same topic hear it in the order in which the spec has them: the engine starts them in
+        an order of its own that differs from run to run.
+        """
+        self.subscribe_topic(topic, self.guard(handler), max(0, LISTEN_PRIORITY - self.rank))
 
     # the house
 

@@ -1,6 +1,7 @@
 """Writes down every ticket with the market it met on arrival and, after the run, where its pieces were filled."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from ufos_nautilus.crossing.residual import market_instruction
 from ufos_nautilus.crossing.ticket import Ticket
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house import HouseTrade
+from ufos_nautilus.engine.result import plain
 from ufos_nautilus.run_schemas import DEC, SCHEMAS, TICKET_TAG
 
 TICKETS_FILE = "tickets.parquet"
@@ -77,14 +79,17 @@ class TicketRecorder(Guarded, DataActor):
             )
         )
 
-    def finish(self, directory: Path) -> None:
-        """Add to the stored tickets what fills and orders say of them; both tables are finished."""
+    def finish(self, directory: Path) -> dict[str, Any]:
+        """Add to the stored tickets what fills and orders say of them, and return their sums for the run's summary."""
         path = directory / TICKETS_FILE
         tickets = pl.read_parquet(path)
         if tickets.is_empty():
-            return
+            return {"count": 0, "quantity": "0", "unfilled": "0"}
         orders, fills = (pl.read_parquet(directory / f"{name}.parquet") for name in ("orders", "fills"))
-        routed_tickets(tickets, orders, fills, self._legs).write_parquet(path, compression="zstd")
+        routed = routed_tickets(tickets, orders, fills, self._legs)
+        routed.write_parquet(path, compression="zstd")
+        sums = {name: plain(Decimal(str(routed[name].sum()))) for name in ("quantity", "unfilled")}
+        return {"count": routed.height, **sums}
 
 
 def routed_tickets(

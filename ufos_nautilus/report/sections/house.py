@@ -142,6 +142,13 @@ def _tickets(tables: RunTables) -> list[Part]:
     ]  # fmt: skip
     columns = ("Owner", "Crossed", "With a desk", "On the market", "Crossed", "Internalized", "Unfilled quantity")
     parts += table("Where tickets went", _distinct(columns), rows, text=columns[:1])
+    rows = [
+        (name, str(figures.get("orders", "")), str(figures.get("slices", "")),
+         ", ".join(f"{q} {instrument}" for instrument, q in figures.get("unworked", {}).items()) or "0")
+        for name, figures in (tables.result.get("algorithms") or {}).items()
+    ]  # fmt: skip
+    if rows:
+        parts += table("Worked by algorithms", ("Algorithm", "Orders", "Slices", "Never sent"), rows, ("Algorithm",))
     if missing := int(costs["cost"].is_null().sum()):
         parts.append(
             Note(f"{missing:,} tickets came before a market was known, or are inverse; their cost is left out.")
