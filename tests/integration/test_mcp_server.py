@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, MCPError
+from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp.types import PromptReference, ResourceTemplateReference
 
 from tests import mcp_world
@@ -315,7 +316,7 @@ async def test_a_finished_run_wakes_who_waits_for_it_in_the_new_era(world: Path,
                 await anyio.sleep(0.01)
 
 
-async def test_a_finished_run_wakes_who_waits_for_it_in_the_old_era(world: Path, tmp_path: Path) -> None:
+async def test_what_changes_wakes_who_waits_for_it_in_the_old_era(world: Path, tmp_path: Path) -> None:
     heard: list[str] = []
 
     async def listen(message: Any) -> None:
@@ -323,16 +324,17 @@ async def test_a_finished_run_wakes_who_waits_for_it_in_the_old_era(world: Path,
             heard.append(str(message.params.uri))
 
     async with connected(settings_of(world, tmp_path), "legacy", message_handler=listen) as (client, services):
-        await client.subscribe_resource("financial://backtests")
-        await client.subscribe_resource("financial://insights")
-        await client.unsubscribe_resource("financial://insights")
-        assert services.legacy.uris() == {"financial://backtests"}
-        await client.call_tool("run_backtest", desk_call())
-        await client.call_tool("save_insight", {"kind": "pattern", "text": "nobody waits for this"})
+        with pytest.warns(MCPDeprecationWarning):
+            await client.subscribe_resource("financial://insights")
+            await client.subscribe_resource("financial://universe")
+            await client.unsubscribe_resource("financial://universe")
+        assert services.legacy.uris() == {"financial://insights"}
+        await services.updated("financial://universe")
+        await client.call_tool("save_insight", {"kind": "pattern", "text": "somebody waits for this"})
         with anyio.fail_after(10):
             while not heard:
                 await anyio.sleep(0.01)
-        assert heard == ["financial://backtests"]
+        assert heard == ["financial://insights"]
     assert services.legacy.count() == 0, "a session that ended waits for nothing"
 
 
@@ -458,8 +460,11 @@ async def test_a_thousand_calls_at_once_leave_the_server_well(world: Path, tmp_p
         async with anyio.create_task_group() as group:
             for number in range(1_000):
                 group.start_soon(call, number)
-        assert time.monotonic() - began < 20
-        assert outcomes == {"error": 100, "-32010": 900}
+        took = time.monotonic() - began
+        assert took < 30
+        assert set(outcomes) == {"error", "-32010"}
+        assert 100 <= outcomes["error"] <= 101 + took * 100 / 60, "a burst, and what a minute's rate gives meanwhile"
+        assert sum(outcomes.values()) == 1_000
         assert not services.jobs._kept
         data_of(await client.call_tool("describe_data", {}))
     assert list_runs(settings.runs) == []

@@ -138,7 +138,7 @@ def test_every_chart_is_drawn_and_nothing_is_on_the_console(browser, report, wid
     browser.open(report, width)
     assert browser("return document.documentElement.dataset.charts") == "drawn"
     charts = browser(CHARTS)
-    assert len(charts) == 8
+    assert len(charts) == 9
     for chart in charts:
         assert chart["drawn"] == chart["wanted"], chart
         assert chart["paths"] >= chart["wanted"], chart

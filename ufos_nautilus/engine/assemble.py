@@ -251,7 +251,8 @@ def _add_venues(
 def _make_books(spec: RunSpec, sources: Sources, algorithms: Any, gate: Gate) -> list[Book[Any]]:
     books = [make_book(b, book_seed(spec.seed, b.id), sources.instruments) for b in spec.books]
     securities = securities_of(sources)
-    for book in books:
+    for rank, book in enumerate(books):
+        book.rank = rank
         book.gate = gate
         book.algorithms = algorithms
         book.securities = securities

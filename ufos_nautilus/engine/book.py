@@ -214,13 +214,21 @@ class Book[C: BookConfig](Guarded, Strategy):
         """Change a working order if the gate lets the changed order pass."""
         order = self.cache.order(client_order_id)
         if order is not None and self._passes("modify", order, quantity, price, trigger_price):
-            super().modify_order(client_order_id, quantity, price, trigger_price, client_id, params)
+            try:
+                super().modify_order(client_order_id, quantity, price, trigger_price, client_id, params)
+            except BaseException:
+                self._release([self._request("modify", order)])
+                raise
 
     def modify_orders(self, updates: Sequence[Any] = (), client_id: Any = None, params: Any = None) -> None:
         """Change several working orders if the gate lets every one pass; else none is changed."""
         found = [(self.cache.order(update[0]), update) for update in updates]
         if all(o is not None for o, _ in found) and self._all_pass([("modify", o, *u[1:4]) for o, u in found]):
-            super().modify_orders(updates, client_id, params)
+            try:
+                super().modify_orders(updates, client_id, params)
+            except BaseException:
+                self._release([self._request("modify", o) for o, _ in found])
+                raise
 
     def close_position(self, position: Position, *_: Any, **__: Any) -> None:
         """Close a position with a reduce-only market order that passes the gate like any other."""
@@ -249,9 +257,13 @@ class Book[C: BookConfig](Guarded, Strategy):
         passed = [self._request(*wish) for wish in wishes if self._passes(*wish)]
         if len(passed) == len(wishes):
             return True
-        for request in passed if self._tracker is not None else ():
-            self._tracker.release(request)  # type: ignore[union-attr]
+        self._release(passed)
         return False
+
+    def _release(self, requests: Sequence[GateRequest]) -> None:
+        """Tell the gate that what it let pass was not sent: another was denied, or the engine refused the command."""
+        for request in requests if self._tracker is not None else ():
+            self._tracker.release(request)  # type: ignore[union-attr]
 
     def _request(
         self, action: str, order: Any, quantity: Any = None, price: Any = None, trigger: Any = None
