@@ -8,7 +8,6 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.prompts import Prompt
-from mcp.server.mcpserver.prompts.base import UserMessage
 from mcp.shared.exceptions import MCPError
 from mcp.types import (
     MISSING_REQUIRED_CLIENT_CAPABILITY,
@@ -20,19 +19,18 @@ from mcp.types import (
     ElicitRequestFormParams,
     ElicitResult,
     EmbeddedResource,
-    EmptyResult,
     ImageContent,
     InputRequest,
     InputRequiredResult,
     ListRootsRequest,
     ListRootsResult,
     SamplingMessage,
-    SetLevelRequestParams,
     TextContent,
     TextResourceContents,
 )
 from pydantic import BaseModel, Field
 
+from tests.conformance_schema import SCHEMA_2020_12
 from ufos_mcp.chart.png import Canvas
 from ufos_mcp.strict import WRITES, strict_tool
 from ufos_mcp.tasks import Tasks
@@ -46,6 +44,8 @@ Ctx = Context[Any, Any]
 
 def mount(server: MCPServer[Any], tasks: Tasks) -> None:
     """Add everything the suite asks for."""
+    from tests.conformance_surface import PROMPTS, add_logging_level, add_resources
+
     for fn in (*PLAIN_TOOLS, *ASKING_TOOLS, *TASK_TOOLS):
         _add(server, fn)
     tasks.slow |= {"slow_compute", "failing_job", "protocol_error_job"}
@@ -53,10 +53,10 @@ def mount(server: MCPServer[Any], tasks: Tasks) -> None:
     schema_tool = _add(server, json_schema_2020_12_tool)
     schema_tool.parameters = SCHEMA_2020_12
     _changes(server)
-    _resources(server)
+    add_resources(server)
     for prompt in PROMPTS:
         server.add_prompt(Prompt.from_function(prompt))
-    _logging_level(server)
+    add_logging_level(server)
 
 
 def _add(server: MCPServer[Any], fn: Any) -> Any:
@@ -371,29 +371,6 @@ async def protocol_error_job() -> str:
 
 
 TASK_TOOLS = (greet, slow_compute, failing_job, protocol_error_job)
-SCHEMA_2020_12: dict[str, Any] = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "type": "object",
-    "$defs": {
-        "address": {
-            "$anchor": "addressDef",
-            "type": "object",
-            "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
-        }
-    },
-    "properties": {
-        "name": {"type": "string"},
-        "address": {"$ref": "#/$defs/address"},
-        "contactMethod": {"type": "string", "enum": ["phone", "email"]},
-        "phone": {"type": "string"},
-        "email": {"type": "string"},
-    },
-    "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
-    "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
-    "then": {"required": ["phone"]},
-    "else": {"required": ["email"]},
-    "additionalProperties": False,
-}
 
 
 def _changes(server: MCPServer[Any]) -> None:
@@ -406,6 +383,8 @@ def _changes(server: MCPServer[Any]) -> None:
 
     async def test_trigger_prompt_change(ctx: Ctx) -> str:
         """Change the list of prompts and back."""
+        from tests.conformance_surface import test_simple_prompt
+
         server.add_prompt(Prompt.from_function(test_simple_prompt, name="test_dynamic_prompt"))
         server.remove_prompt("test_dynamic_prompt")
         await ctx.notify_prompts_changed()
@@ -413,73 +392,3 @@ def _changes(server: MCPServer[Any]) -> None:
 
     for fn in (test_trigger_tool_change, test_trigger_prompt_change):
         _add(server, fn)
-
-
-def _resources(server: MCPServer[Any]) -> None:
-    server.resource("test://static-text", description="text")(static_text)
-    server.resource("test://static-binary", description="bytes", mime_type="image/png")(static_binary)
-    server.resource("test://template/{id}/data", description="by id", mime_type="application/json")(template)
-    server.resource("test://watched-resource", description="watched")(watched)
-
-
-def static_text() -> str:
-    """Return a text."""
-    return "This is the content of the static text resource."
-
-
-def static_binary() -> bytes:
-    """Return bytes."""
-    return base64.b64decode(PNG)
-
-
-def template(id: str) -> str:
-    """Return data for an id."""
-    return json.dumps({"id": id, "templateTest": True, "data": f"Data for ID: {id}"})
-
-
-def watched() -> str:
-    """Return what can be watched."""
-    return "Watched resource content"
-
-
-def test_simple_prompt() -> list[UserMessage]:
-    """Say something."""
-    return [UserMessage("This is a simple prompt for testing.")]
-
-
-def test_prompt_with_arguments(arg1: str, arg2: str) -> list[UserMessage]:
-    """Say something with two arguments."""
-    return [UserMessage(f"Prompt with arguments: arg1='{arg1}', arg2='{arg2}'")]
-
-
-def test_prompt_with_embedded_resource(resourceUri: str) -> list[UserMessage]:
-    """Show a resource."""
-    content = _embedded(resourceUri, "text/plain", "Embedded resource content for testing.")
-    return [UserMessage(content), UserMessage("Please process the embedded resource above.")]
-
-
-def test_prompt_with_image() -> list[UserMessage]:
-    """Show an image."""
-    image = ImageContent(type="image", data=PNG, mime_type="image/png")
-    return [UserMessage(image), UserMessage("Please analyze the image above.")]
-
-
-async def test_input_required_result_prompt(ctx: Ctx) -> list[UserMessage] | InputRequiredResult:
-    """Ask before saying something."""
-    if context := _said(ctx, "user_context", "context"):
-        return [UserMessage(f"Use the following context: {context}")]
-    asked: dict[str, InputRequest] = {"user_context": _form("What context should the prompt use?", "context")}
-    return InputRequiredResult(input_requests=asked)
-
-
-PROMPTS = (
-    test_simple_prompt, test_prompt_with_arguments, test_prompt_with_embedded_resource, test_prompt_with_image,
-    test_input_required_result_prompt,
-)  # fmt: skip
-
-
-def _logging_level(server: MCPServer[Any]) -> None:
-    async def set_level(ctx: Any, params: SetLevelRequestParams) -> EmptyResult:
-        return EmptyResult()
-
-    server._lowlevel_server.add_request_handler("logging/setLevel", SetLevelRequestParams, set_level)

@@ -2,8 +2,10 @@
 
 import ipaddress
 import os
+import signal
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -194,7 +196,14 @@ async def serve_http(server: MCPServer[Any], services: Services, http: Http, rea
         app, log_level="warning", limit_concurrency=CONNECTIONS_MAX, timeout_graceful_shutdown=2, **where
     )
     uvicorn_server = uvicorn.Server(config)
+    # Its own handling would end the process by the signal before records are sealed.
+    uvicorn_server.capture_signals = nullcontext  # pyright: ignore[reportAttributeAccessIssue]
     async with anyio.create_task_group() as group:
+
+        async def end() -> None:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    uvicorn_server.should_exit = True
 
         async def tell() -> None:
             while not uvicorn_server.started:
@@ -202,6 +211,7 @@ async def serve_http(server: MCPServer[Any], services: Services, http: Http, rea
             if ready is not None:
                 ready(_address(uvicorn_server, http))
 
+        group.start_soon(end)
         group.start_soon(tell)
         await uvicorn_server.serve()
         group.cancel_scope.cancel()

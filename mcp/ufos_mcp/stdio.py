@@ -7,7 +7,7 @@ import logging
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -16,10 +16,13 @@ from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.types import INVALID_REQUEST, PARSE_ERROR
 
+from ufos_nautilus.errors import SpecError
 from ufos_nautilus.limits import MCP_MESSAGE_BYTES_MAX
 
 log = logging.getLogger(__name__)
 CHUNK: Final = 256 * 1024
+FILE_BYTES_MAX: Final = 16 * MCP_MESSAGE_BYTES_MAX
+"""Size of a plain file as input; it is read before the first answer."""
 
 
 class Lines:
@@ -129,8 +132,13 @@ async def _wire() -> AsyncIterator[tuple[Lines, Writer]]:
     os.close(null)
     os.dup2(2, 1)
     try:
-        reader, writer = await _reader(private_in), await _writer(private_out)
-        yield Lines(reader, writer), writer
+        reader, close_reader = await _reader(private_in)
+        writer, close_writer = await _writer(private_out)
+        try:
+            yield Lines(reader, writer), writer
+        finally:
+            close_writer()
+            close_reader()
     finally:
         for descriptor in (private_in, private_out):  # a terminal is shared with the shell
             os.set_blocking(descriptor, True)
@@ -138,22 +146,28 @@ async def _wire() -> AsyncIterator[tuple[Lines, Writer]]:
         os.dup2(private_out, 1)
 
 
-async def _reader(descriptor: int) -> asyncio.StreamReader:
+Close = Callable[[], None]
+
+
+async def _reader(descriptor: int) -> tuple[asyncio.StreamReader, Close]:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=CHUNK)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):  # no event loop waits for a plain file
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            while part := await asyncio.to_thread(file.read, CHUNK):
+        if os.fstat(descriptor).st_size > FILE_BYTES_MAX:
+            raise SpecError("the input is a large file", expected="a pipe, or a file of a few messages")
+        with os.fdopen(descriptor, "rb", closefd=False) as whole:
+            while part := await asyncio.to_thread(whole.read, CHUNK):
                 reader.feed_data(part)
         reader.feed_eof()
-        return reader
+        return reader, lambda: None
     file = os.fdopen(descriptor, "rb", 0, closefd=False)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
-    return reader
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
+    return reader, transport.close
 
 
-async def _writer(descriptor: int) -> Writer:
+async def _writer(descriptor: int) -> tuple[Writer, Close]:
     loop = asyncio.get_running_loop()
     file = os.fdopen(descriptor, "wb", 0, closefd=False)
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, file)
-    return Writer(asyncio.StreamWriter(transport, protocol, None, loop))
+    stream = asyncio.StreamWriter(transport, protocol, None, loop)
+    return Writer(stream), stream.close

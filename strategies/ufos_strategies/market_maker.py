@@ -54,6 +54,7 @@ class MarketMaker(Book[MarketMakerConfig]):
         self._fair = 0.0
         self._reason = "requote"
         self._fee_rate = config.fee_rate
+        self._widens = bool(config.fee_rate or config.fade is not None)
         self._delay_ns = int(config.fill_delay_s * NS_PER_S)
         self._hang_ns = int(config.hanging.hold_s * NS_PER_S) if config.hanging is not None else 0
 
@@ -152,13 +153,14 @@ class MarketMaker(Book[MarketMakerConfig]):
         if self.learner is not None:
             self.learner.refresh(now_ns)
         bid_depth, ask_depth = model.depths(q * self._orders_per_lot, now_ns)
-        if self._fee_rate or self.defences.fading(now_ns):
+        if self._widens and (self._fee_rate or self.defences.fading(now_ns)):
             bid_depth, ask_depth = self._wider(now_ns, fair, bid_depth, ask_depth)
         bid, ask = round_outward(fair, bid_depth, ask_depth, 1.0)
         bid, ask = widen_to_minimum(bid, ask, self.params.minimum_spread_ticks)
         bid, ask = clamp_post_only(bid, ask, best_bid, best_ask)
         buy_room, sell_room = self._rooms(now_ns)
-        bid_lots, ask_lots = min(self._size_lots, buy_room), min(self._size_lots, sell_room)
+        size = self._size_lots
+        bid_lots, ask_lots = size if size < buy_room else buy_room, size if size < sell_room else sell_room
         if self.params.size_shape:
             shaped = shape_sizes(self._inventory_lots, self._size_lots, 1, self.params.size_shape, self._bound_lots)
             bid_lots, ask_lots = min(bid_lots, shaped[0]), min(ask_lots, shaped[1])
@@ -187,7 +189,7 @@ class MarketMaker(Book[MarketMakerConfig]):
         """Return what may be quoted to buy and to sell, lots; hedges where that is due."""
         q, bound = self._inventory_lots, self._bound_lots
         if self._plain:
-            return max(0, bound - q), max(0, bound + q)
+            return bound - q if q < bound else 0, bound + q if q > -bound else 0
         mode = self._mode_at(now_ns)
         buy, sell = rooms(mode, q, bound)
         hedge = self._hedge(now_ns, mode)

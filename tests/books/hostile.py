@@ -122,7 +122,7 @@ class Witness:
             "total": total,
             "asked": [],
             "exit": event.reduce_only,
-            "slice": event.exec_spawn_id is not None,
+            "slice": event.exec_spawn_id not in (None, event.client_order_id),
             "price": None if price is None else price.as_decimal(),
         }
 
@@ -151,9 +151,10 @@ class Witness:
         away = abs(order["price"] - middle) if order["price"] is not None else Decimal(0)
         if away > middle * self.away:
             self.problems.append(f"{key}: price {order['price']} at {middle}")
-        if event is not None and (event.exec_spawn_id is None or event.exec_spawn_id == event.client_order_id):
-            self._count(key, name, event.ts_init)
-        if order["exit"] or self.reduces(name, instrument, sign, size, key):
+        if event is not None and not order["slice"]:
+            self._count(key, name, book.now_ns)
+        adds = not order["slice"] if event is not None else size > order["left"]
+        if not adds or order["exit"] or self.reduces(name, instrument, sign, size, key):
             return
         units = sign * self.units(name, instrument, sign)
         if units > self.position:
@@ -215,6 +216,7 @@ class Hostile(Book[HostileConfig]):
         self.kept: list[Any] = []
         self.denied: set[str] = set()
         self.middles: dict[str, Decimal] = {}
+        self.now_ns = 0
 
     @property
     def all_books(self) -> list[str]:
@@ -228,6 +230,7 @@ class Hostile(Book[HostileConfig]):
         return self.middles[str(instrument_id)]
 
     def on_quote(self, quote: Any) -> None:
+        self.now_ns = self.clock.timestamp_ns()
         self.middles[str(quote.instrument_id)] = (quote.bid_price.as_decimal() + quote.ask_price.as_decimal()) / 2
         if len(self.middles) == len(self.params.instrument_ids):
             for _ in range(min(self.params.actions_per_quote, self.params.actions_max - self.actions)):

@@ -1,5 +1,6 @@
 """The server as a process on standard input and output: bad lines, large lines, shutdown, and how quick it answers."""
 
+import contextlib
 import json
 import os
 import signal
@@ -72,23 +73,33 @@ class Raw:
         return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
     def close(self) -> tuple[int, str]:
-        self.stdin.close()
+        """Close the input and wait for the end."""
+        with contextlib.suppress(BrokenPipeError):
+            self.stdin.close()
         assert self.process.stderr
         stderr = self.process.stderr.read().decode()
         code = self.process.wait(20)
-        self.stdout.close()
-        self.process.stderr.close()
+        self.end()
         return code, stderr
+
+    def end(self) -> None:
+        """Kill it if it lives, and close all pipes."""
+        self.process.kill()
+        self.process.wait(20)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
 
 
 @pytest.fixture
 def raw(world: Path, tmp_path: Path) -> Iterator[Raw]:
     server = Raw(world, tmp_path)
-    server.hello()
-    yield server
-    if server.process.poll() is None:
-        server.process.kill()
-        server.close()
+    try:
+        server.hello()
+        yield server
+    finally:
+        server.end()
 
 
 BAD_LINES = {
@@ -161,8 +172,11 @@ def test_nothing_but_messages_is_written_and_the_record_is_sealed_at_the_end(raw
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_and_its_jobs_in_order(world: Path, tmp_path: Path, number: int) -> None:
+def test_a_signal_ends_the_server_and_its_jobs_in_order(
+    world: Path, tmp_path: Path, number: int, request: pytest.FixtureRequest
+) -> None:
     server = Raw(world, tmp_path)
+    request.addfinalizer(server.end)
     server.hello()
     arguments = desk_call(wait_s=0)
     begun = server.ask("tools/call", {"name": "run_backtest", "arguments": arguments})["result"]["structuredContent"]
@@ -176,8 +190,11 @@ def test_a_signal_ends_the_server_and_its_jobs_in_order(world: Path, tmp_path: P
     assert verify(record).sealed
 
 
-def test_a_killed_server_leaves_no_worker_and_a_record_that_holds(world: Path, tmp_path: Path) -> None:
+def test_a_killed_server_leaves_no_worker_and_a_record_that_holds(
+    world: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     server = Raw(world, tmp_path)
+    request.addfinalizer(server.end)
     server.hello()
     server.ask("tools/call", {"name": "run_backtest", "arguments": desk_call(wait_s=0)})
     deadline = time.monotonic() + 20

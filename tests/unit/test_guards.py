@@ -32,6 +32,9 @@ def python_files(*folders: str) -> list[Path]:
     return sorted(p for folder in folders for p in (CHECKOUT / folder).rglob("*.py") if "__pycache__" not in p.parts)
 
 
+CACHES = ("__pycache__", ".ipynb_checkpoints", ".ruff_cache", "node_modules")
+
+
 def text_files() -> Iterator[Path]:
     """Every text file a clone has: the known folders and the files at the root."""
     folders = (
@@ -53,7 +56,7 @@ def text_files() -> Iterator[Path]:
         *CHECKOUT.glob(".github/**/*"),
     ]
     for path in found:
-        in_cache = any(part in ("__pycache__", ".ipynb_checkpoints", "node_modules") for part in path.parts)
+        in_cache = any(part in CACHES for part in path.parts)
         if path.is_file() and not in_cache and path.suffix in TEXT_SUFFIXES and path.name != "uv.lock":
             yield path
 

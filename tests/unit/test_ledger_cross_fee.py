@@ -42,7 +42,7 @@ def test_the_fee_is_part_of_the_entry_of_the_cross():
     with_fee = crossed(TransferFee(amount=D("0.95"), payee="HOUSE-1")).flush()
     without = crossed(None).flush()
     assert len(with_fee) == len(without)
-    assert len(with_fee[-1].postings) == len(without[-1].postings) + 6
+    assert len(with_fee[-1].postings) == len(without[-1].postings) + 4
 
 
 @pytest.mark.parametrize(

@@ -72,13 +72,14 @@ class Recorder(Guarded, DataActor):
         self._net: dict[tuple[str, str], Decimal] = {}
         self._portfolio = portfolio
         self._interval_ns = sample_interval_ns
-        self._venues = [Venue(name) for name in venues]
+        self._venues = [(name, Venue(name)) for name in venues]
         self._instruments: dict[str, Any] = {}
         self._fill_hash = hashlib.sha256()
         self._order_hash = hashlib.sha256()
 
     def on_start(self) -> None:
         """Listen to books, start sampling and purging."""
+        self._cached = self.cache  # each look at the property makes another wrapper
         self.subscribe_topic("books.*.orders", self.guard(self.record_order_event))
         self.subscribe_topic("books.*.positions", self.guard(self.record_position_event))
         self.subscribe_topic("books.*.denials", self.guard(self.record_denial))
@@ -93,7 +94,7 @@ class Recorder(Guarded, DataActor):
         """Write a fill, and an order once it is closed."""
         if isinstance(event, OrderFilled):
             self._record_fill(event)
-            order = self.cache.order(event.client_order_id)
+            order = self._cached.order(event.client_order_id)
             if order is not None and order.is_closed:
                 self._record_order(order)
         elif isinstance(event, TERMINAL):
@@ -101,7 +102,7 @@ class Recorder(Guarded, DataActor):
                 self.counts["denied"] += 1
             elif isinstance(event, OrderRejected):
                 self.counts["rejected"] += 1
-            order = self.cache.order(event.client_order_id)
+            order = self._cached.order(event.client_order_id)
             if order is not None:
                 self._record_order(order)
 
@@ -119,10 +120,10 @@ class Recorder(Guarded, DataActor):
     def finish(self) -> dict[str, str]:
         """Write what is still open, close all tables and return the digests of orders and fills."""
         self._on_sample(None)
-        for order in sorted(self.cache.orders(), key=lambda o: (o.ts_init, str(o.client_order_id))):
+        for order in sorted(self._cached.orders(), key=lambda o: (o.ts_init, str(o.client_order_id))):
             if not order.is_closed:
                 self._record_order(order)
-        for position in sorted(self.cache.positions_open(), key=lambda p: (str(p.strategy_id), str(p.instrument_id))):
+        for position in sorted(self._cached.positions_open(), key=lambda p: (str(p.strategy_id), str(p.instrument_id))):
             self._record_position(position, position.entry, position.quantity, position.realized_pnl, None)
         for table in self.tables.values():
             table.close()
@@ -132,10 +133,10 @@ class Recorder(Guarded, DataActor):
 
     def market(self, instrument_id: Any) -> tuple[str | None, str | None]:
         """Return best bid and ask as text, from quotes or else from the book."""
-        quote = self.cache.quote(instrument_id)
+        quote = self._cached.quote(instrument_id)
         if quote is not None:
             return str(quote.bid_price), str(quote.ask_price)
-        top = self.cache.top_of_book(instrument_id) if self.cache.has_order_book(instrument_id) else None
+        top = self._cached.top_of_book(instrument_id) if self._cached.has_order_book(instrument_id) else None
         return (str(top[0]), str(top[2])) if top else (None, None)
 
     def _record_fill(self, event: OrderFilled) -> None:
@@ -208,29 +209,29 @@ class Recorder(Guarded, DataActor):
     def _on_sample(self, _: Any) -> None:
         now = self.clock.timestamp_ns()
         # The engine copies an account with its whole history at every read and every fill.
-        self.cache.purge_account_events(now, 0)
-        for venue in self._venues:
-            self._sample_account(now, venue)
+        self._cached.purge_account_events(now, 0)
+        for name, venue in self._venues:
+            self._sample_account(now, name, venue)
         for (book, instrument), held in self.inventory.items():
             bid, ask = self.market(self._instruments[instrument])
             self.tables["inventory"].append((now, book, instrument, str(held), bid, ask))
         if now - self._purged_ns >= PURGE_INTERVAL_NS:
             self._on_purge(None)
 
-    def _sample_account(self, now: int, venue: Venue) -> None:
-        account = self.cache.account_for_venue(venue)
+    def _sample_account(self, now: int, name: str, venue: Venue) -> None:
+        account = self._cached.account_for_venue(venue)
         if account is None:
             return
         unrealized = _amounts(self._portfolio.unrealized_pnls(venue))
         equity = _amounts(self._portfolio.equity(venue))
         for code, total in sorted(_amounts(account.balances_total()).items()):
-            row = (now, str(venue), code, equity.get(code, total), total, unrealized.get(code, "0"))
+            row = (now, name, code, equity.get(code, total), total, unrealized.get(code, "0"))
             self.tables["equity"].append(row)
 
     def _on_purge(self, _: Any) -> None:
         self._purged_ns = self.clock.timestamp_ns()
-        self.cache.purge_closed_orders(self._purged_ns, PURGE_BUFFER_S)
-        self.cache.purge_account_events(self._purged_ns, 0)
+        self._cached.purge_closed_orders(self._purged_ns, PURGE_BUFFER_S)
+        self._cached.purge_account_events(self._purged_ns, 0)
 
 
 def _amounts(values: dict[Any, Any]) -> dict[str, str]:

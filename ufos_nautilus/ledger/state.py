@@ -101,9 +101,8 @@ class LedgerState:
 
     def _post(self, entry: Entry | Draft) -> None:
         balances = self.balances
-        for account, _ in entry.postings:
-            if account not in balances:
-                self._admit(account)
+        for account in [account for account, _ in entry.postings if account not in balances]:
+            self._admit(account)
         for account, amount in entry.postings:
             balances[account] = balances.get(account, 0) + amount
             role = account[2]

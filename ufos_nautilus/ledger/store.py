@@ -17,7 +17,7 @@ from ufos_nautilus.ledger.migrations import LATEST, empty, require_known, upgrad
 from ufos_nautilus.ledger.records import Portfolio, RiskProfile, StrategyRecord
 from ufos_nautilus.ledger.state import LedgerState
 from ufos_nautilus.ledger.store_read import read_entries
-from ufos_nautilus.ledger.store_write import Batch, Writer, moved_on, writer
+from ufos_nautilus.ledger.store_write import Batch, Writer, moved_on, posting_rows, writer
 from ufos_nautilus.limits import LEDGER_BATCH_ENTRIES_MAX
 
 
@@ -148,12 +148,21 @@ class LedgerStore:
             return []
         entries, after = seal(self._head, drafts, checked=checked)
         self._check_reversals(entries)
-        assets, accounts = self._fresh(entries)
-        self._ids.update((account, number) for number, account in accounts)
+        assets: list[Asset] = []
+        accounts: list[tuple[int, Account]] = []
+        try:
+            postings = posting_rows(entries, self._ids)
+            named = not any(entry.kind == "asset" for entry in entries)
+        except KeyError:
+            postings, named = [], False
+        if not named:  # the batch brings accounts or assets
+            assets, accounts = self._fresh(entries)
+            self._ids.update((account, number) for number, account in accounts)
+            postings = posting_rows(entries, self._ids)
         try:
             if self._writer is None:
                 self._writer = writer(self.engine)
-            self._writer.write(Batch(self._head, after, assets, accounts, entries, self._ids))
+            self._writer.write(Batch(self._head, after, assets, accounts, entries, postings))
         except BaseException as error:
             for _, account in accounts:
                 del self._ids[account]

@@ -1,6 +1,6 @@
 """The hot path of a ledger store: one batch, one transaction, one durable commit, in either database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.engine import Engine
@@ -23,8 +23,8 @@ class Batch(NamedTuple):
         New ones.
     entries : list of Entry
         In order.
-    account_ids : dict
-        Account -> id, for every account the entries use.
+    postings : list of tuple
+        Rows of the table `postings`, from `posting_rows`.
 
     """
 
@@ -33,20 +33,20 @@ class Batch(NamedTuple):
     assets: list[Asset]
     accounts: list[tuple[int, Account]]
     entries: list[Entry]
-    account_ids: dict[Account, int]
+    postings: list[tuple[int, int, int, int]]
 
     def entry_rows(self) -> list[tuple[Any, ...]]:
         """Return rows of the table `entries`."""
         return [(e.seq, e.ts_ns, e.kind, e.ref, e.reverses, e.meta_json, e.prev_hash, e.hash) for e in self.entries]
 
-    def posting_rows(self) -> list[tuple[int, int, int, int]]:
-        """Return rows of the table `postings`."""
-        ids = self.account_ids
-        return [
-            (entry.seq, line, ids[account], amount)
-            for entry in self.entries
-            for line, (account, amount) in enumerate(entry.postings)
-        ]
+
+def posting_rows(entries: Sequence[Entry], ids: Mapping[Account, int]) -> list[tuple[int, int, int, int]]:
+    """Return rows of the table `postings`; `KeyError` where an account has no id yet."""
+    return [
+        (entry.seq, line, ids[account], amount)
+        for entry in entries
+        for line, (account, amount) in enumerate(entry.postings)
+    ]
 
 
 class Writer(Protocol):
@@ -90,7 +90,7 @@ class _SqliteWriter:
                 rows = [(number, *account) for number, account in batch.accounts]
                 cursor.executemany("INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?)", rows)
             cursor.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", batch.entry_rows())
-            cursor.executemany("INSERT INTO postings VALUES (?, ?, ?, ?)", batch.posting_rows())
+            cursor.executemany("INSERT INTO postings VALUES (?, ?, ?, ?)", batch.postings)
             cursor.execute("COMMIT")
         except BaseException:
             if self._raw.driver_connection is not None and self._raw.driver_connection.in_transaction:
@@ -125,7 +125,7 @@ class _PostgresWriter:
     def write(self, batch: Batch) -> None:
         before, after = batch.before, batch.after
         values = [after.seq, after.hash, after.postings, before.seq, before.hash]
-        values += _columns(batch.entry_rows(), 8) + _columns(batch.posting_rows(), 4)
+        values += _columns(batch.entry_rows(), 8) + _columns(batch.postings, 4)
         if not batch.accounts and not batch.assets:
             self._journal(values, before)
             return

@@ -174,10 +174,13 @@ def cross(
     contract = state.contract(item)
     traded = _traded(state, contract, quantity, "BUY")
     value = _value(contract, traded, price)
-    postings = _leg_postings(state, contract, venue, buyer, traded, price, value)
-    postings += _leg_postings(state, contract, venue, seller, -traded, price, -value)
+    paid = 0 if fee is None else _fee_units(state, contract, (buyer.book, seller.book), fee)
+    postings = _leg_postings(state, contract, venue, buyer, traded, price, value, paid)
+    postings += _leg_postings(state, contract, venue, seller, -traded, price, -value, paid)
     if fee is not None:
-        _pay_fee(state, contract, venue, (buyer.book, seller.book), fee, postings)
+        currency = contract.currency.code
+        till = Account(fee.payee, currency, CASH, fee.payee_venue)
+        add_pair(postings, till, Account(fee.payee, currency, TRANSFER_FEE, "", item), 2 * paid)
     about = {
         "instrument_id": instrument_id,
         "price": format(price, "f"),
@@ -187,23 +190,10 @@ def cross(
     return Draft("cross", ts_ns, ref, tuple(postings), {**(meta or {}), **about})
 
 
-def _pay_fee(
-    state: LedgerState,
-    contract: Contract,
-    venue: str,
-    payers: tuple[str, str],
-    fee: TransferFee,
-    postings: list[Posting],
-) -> None:
+def _fee_units(state: LedgerState, contract: Contract, payers: tuple[str, str], fee: TransferFee) -> int:
     if fee.payee in payers:
         raise DataError(f"{fee.payee} would pay a transfer fee to itself", expected="a third book")
-    item, currency = contract.item, contract.currency.code
-    units = state.positive(fee.amount, currency, "transfer fee")
-    for payer in payers:
-        owed, cash = Account(payer, currency, TRANSFER_FEE, "", item), Account(payer, currency, CASH, venue)
-        add_pair(postings, owed, cash, units)
-    till = Account(fee.payee, currency, CASH, fee.payee_venue)
-    add_pair(postings, till, Account(fee.payee, currency, TRANSFER_FEE, "", item), 2 * units)
+    return state.positive(fee.amount, contract.currency.code, "transfer fee")
 
 
 def _traded(state: LedgerState, contract: Contract, quantity: Decimal, side: str) -> int:
@@ -222,8 +212,16 @@ def _value(contract: Contract, traded: int, price: Decimal) -> int:
 
 
 def _leg_postings(
-    state: LedgerState, contract: Contract, venue: str, leg: Leg, traded: int, price: Decimal, value: int
+    state: LedgerState,
+    contract: Contract,
+    venue: str,
+    leg: Leg,
+    traded: int,
+    price: Decimal,
+    value: int,
+    transfer_fee: int = 0,
 ) -> list[Posting]:
+    """Return the postings of one side; all that it pays and gets in the settlement currency is one of them."""
     item, currency = contract.item, contract.currency.code
     accounts = _accounts(leg.book, contract.asset.code, currency, venue, item)
     holding = state.holding(leg.book, item)
@@ -234,20 +232,29 @@ def _leg_postings(
     if closing + released:
         postings.append(Posting(accounts.realised, closing + released))
     if leg.margined:
-        _settle_margin(
-            state, contract, venue, leg, holding.at(venue), traded, price, value, opened + closing, accounts, postings
+        place = holding.at(venue)
+        cash = _settle_margin(
+            state, contract, venue, leg, place, traded, price, value, opened + closing, accounts, postings
         )
     elif contract.inverse:
         raise DataError(f"{item} is inverse and cannot be paid in full", expected="a margined leg")
     elif leg.settled is not None:
         raise DataError(f"{item}: a settled amount was given for a trade paid in full", expected="none")
-    elif value:
-        postings.append(Posting(accounts.cash, -value))
+    else:
+        cash = -value
     if leg.commission:
         paid_in = leg.commission_currency or currency
         commission = state.units(leg.commission, paid_in, "commission")
-        cash, fees = Account(leg.book, paid_in, CASH, venue), Account(leg.book, paid_in, FEES, venue, item)
-        add_pair(postings, fees, cash, commission)
+        postings.append(Posting(Account(leg.book, paid_in, FEES, venue, item), commission))
+        if paid_in == currency:
+            cash -= commission
+        else:
+            postings.append(Posting(Account(leg.book, paid_in, CASH, venue), -commission))
+    if transfer_fee:
+        postings.append(Posting(accounts.transfer_fee, transfer_fee))
+        cash -= transfer_fee
+    if cash:
+        postings.append(Posting(accounts.cash, cash))
     return postings
 
 
@@ -260,6 +267,7 @@ class _Accounts(NamedTuple):
     cash: Account
     financing: Account
     difference: Account
+    transfer_fee: Account
 
 
 @lru_cache(4096)
@@ -271,6 +279,7 @@ def _accounts(book: str, asset: str, currency: str, venue: str, item: str) -> _A
         Account(book, currency, CASH, venue),
         Account(book, currency, FINANCING, venue, item),
         Account(book, currency, VENUE_DIFFERENCE, venue, item),
+        Account(book, currency, TRANSFER_FEE, "", item),
     )
 
 
@@ -286,16 +295,14 @@ def _settle_margin(
     booked: int,
     accounts: _Accounts,
     postings: list[Posting],
-) -> None:
-    """Book what the venue settled; `booked` is what cost and realised result have come to together."""
+) -> int:
+    """Return what the venue settled and book the rest; `booked` is what cost and realised result came to together."""
     closing, released, opened = contract.split(place.quantity, -place.financing, traded, price, value)
     expected = -closing - released
     settled = expected
     if leg.settled is not None:
         settled = state.units(leg.settled, contract.currency.code, "settled amount")
         _check_settled(contract, venue, leg, place, settled, expected, value)
-    if settled:
-        postings.append(Posting(accounts.cash, settled))
     if released != opened:
         postings.append(Posting(accounts.financing, released - opened))
     # What the legs leave open is the venue's rounding, and, where an inverse position lies on several venues, the
@@ -303,6 +310,7 @@ def _settle_margin(
     rest = opened - released - settled - booked
     if rest:
         postings.append(Posting(accounts.difference, rest))
+    return settled
 
 
 def _check_settled(

@@ -80,7 +80,7 @@ class GuestRecorder(Recorder):
         del table.rows[recorded:]
         return late
 
-    def _sample_account(self, now: int, venue: Any) -> None:
+    def _sample_account(self, *_: Any, **__: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Keep no equity: the host works it out."""
 
     def _on_sample(self, _: Any) -> None:

@@ -122,7 +122,7 @@ def build(api: Api | None = None, *, say: Say = lambda _: None, base: str = "") 
             _step(api, base_name, note, lambda folder: _import_base(api, base_name, folder))
         _step(api, library_name, note, lambda folder: _layer(api, library_name, report.base, folder, make_library_site))
         _step(api, name, note, lambda folder: _layer(api, name, library_name, folder, make_own_site))
-        report.removed = remove_old(api, keep={report.base, library_name, name})
+        report.removed = remove_old(api, keep={report.base, library_name, name, image_name()})
     for old in report.removed:
         say(f"removed {old}")
     facts = api.client.inspect_image(name)

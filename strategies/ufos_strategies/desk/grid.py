@@ -6,6 +6,8 @@ from typing import Any
 
 PRICES_KEPT = 4_096
 """Prices of the last ticks quoted that are kept ready made."""
+QUANTITIES_KEPT = 1_024
+"""Quantities kept ready made."""
 
 
 class Grid:
@@ -25,9 +27,11 @@ class Grid:
         self.lot = Decimal(str(instrument.size_increment))
         self.ticks_per_unit = float(1 / self.tick)
         self.lots_per_unit = float(1 / self.lot)
-        # Looked up at every quote, so kept; prices and their texts are made once per tick of the range quoted.
+        # Looked up at every quote, so kept: prices, quantities and their texts are made once.
         self.price_at = lru_cache(PRICES_KEPT)(self._price_at)
         self.price_text = lru_cache(PRICES_KEPT)(self._price_text)
+        self.quantity_of = lru_cache(QUANTITIES_KEPT)(self._quantity_of)
+        self.quantity_text = lru_cache(QUANTITIES_KEPT)(self._quantity_text)
 
     def lots_of(self, quantity: Decimal) -> int:
         """Return the whole lots in a quantity, its sign kept."""
@@ -37,12 +41,10 @@ class Grid:
         """Return the lots of the engine's quantity of a fill."""
         return round(float(quantity) * self.lots_per_unit)
 
-    def quantity_of(self, lots: int) -> Any:
-        """Return the engine's quantity for a whole number of lots."""
+    def _quantity_of(self, lots: int) -> Any:
         return self.instrument.make_qty(self.lot * lots)
 
-    def quantity_text(self, lots: int) -> str:
-        """Return a quantity as text."""
+    def _quantity_text(self, lots: int) -> str:
         return str(lots * self.lot)
 
     def _price_at(self, ticks: int) -> Any:

@@ -33,6 +33,7 @@ class Ladder:
 
     __slots__ = (
         "_age_ns",
+        "_alone",
         "_delay_until_ns",
         "_exposures",
         "_hang_until_ns",
@@ -51,7 +52,7 @@ class Ladder:
         levels = config.levels
         count = levels.count if levels is not None else 1
         self._orders = tuple(RestingOrder(desk, side) for _ in range(count))
-        self.first = self._orders[0]
+        self.first, self._alone = self._orders[0], count == 1
         """The quote nearest to the market."""
         ratio = levels.size_ratio if levels is not None else 1.0
         self._sizes = tuple(max(1, round(size_lots * ratio**i)) for i in range(count))
@@ -107,7 +108,7 @@ class Ladder:
         """
         if self._exposures:
             self._expose(now_ns, fair)
-        if len(self._orders) == 1:
+        if self._alone:
             return self._work(self.first, price, lots, now_ns, fair)
         changed, planned, resting = False, 0, self.resting_lots
         for i, order in enumerate(self._orders):

@@ -33,7 +33,7 @@ class DeskModel:
     """
 
     def __init__(self, config: MarketMakerConfig, bound_orders: int) -> None:
-        self.config, self.bound_orders = config, bound_orders
+        self.config, self.bound_orders, self._horizon_s = config, bound_orders, config.horizon_s
         self.a_per_s, self.k_per_tick = config.a_per_s, config.k_per_tick
         self.xi_extra = 0.0
         """Impact expected on top of `xi_ticks` at the moment, ticks."""
@@ -77,7 +77,7 @@ class DeskModel:
 
     def depths(self, inventory_orders: float, now_ns: int) -> Depths:
         """Return the depths at an inventory in orders, ticks from fair value."""
-        time_left = self.config.horizon_s
+        time_left = self._horizon_s
         if self._horizon is not None:
             time_left = min(time_left, self._horizon.time_left_s(now_ns))
         return self._quoter.quote(inventory_orders, self.volatility.sigma, time_left)
