@@ -31,14 +31,16 @@ def peer_environment(root: Path, name: str) -> Environment:
     python = _python(root / name)
     if python.exists():
         return Environment(name, python)
-    return _make(root, name, [["uv", "pip", "install", "--quiet", "--python", str(python), PEERS[name]]])
+    return _make(
+        root, name, [["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python), PEERS[name]]]
+    )
 
 
 def own_environment(root: Path) -> Environment:
     """Return an environment with this checkout's base install: no extras, none of the tools of development."""
     python, locked = _python(root / "ufos"), root / "ufos.txt"
     export = ["uv", "export", "--quiet", "--frozen", "--no-dev", "--no-emit-project", "--output-file", str(locked)]
-    install = ["uv", "pip", "install", "--quiet", "--python", str(python)]
+    install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
     steps = [
         [*export, "--project", str(CHECKOUT)],
         [*install, "--require-hashes", "-r", str(locked)],
@@ -62,7 +64,7 @@ def _make(root: Path, name: str, steps: list[list[str]]) -> Environment:
         steps = [["uv", "venv", "--quiet", "--clear", "--python", interpreter, str(root / name)], *steps]
     try:
         for step in steps:
-            subprocess.run(step, check=True, capture_output=True, text=True, timeout=MAKING_S_MAX, cwd=root)
+            _run(step, root)
     except subprocess.CalledProcessError as error:
         shutil.rmtree(root / name, ignore_errors=True)
         last = (error.stderr or "").strip().splitlines()[-1:] or [f"exit code {error.returncode}"]
@@ -71,3 +73,15 @@ def _make(root: Path, name: str, steps: list[list[str]]) -> Environment:
         shutil.rmtree(root / name, ignore_errors=True)
         return Environment(name, None, f"not made within {MAKING_S_MAX:.0f} s")
     return Environment(name, python)
+
+
+def _run(step: list[str], folder: Path) -> None:
+    subprocess.run(
+        step,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=MAKING_S_MAX,
+        cwd=folder,
+    )

@@ -60,8 +60,9 @@ def run_process(args: Sequence[str | Path], env: Mapping[str, str] | None = None
     command = [str(a) for a in args]
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", RUNNER, *command],
-        env={**os.environ, **(env or {})},
+        env={**_environment(), **(env or {})},
         cwd=cwd,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
@@ -72,6 +73,11 @@ def run_process(args: Sequence[str | Path], env: Mapping[str, str] | None = None
     if code:
         raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{done.stderr[-2_000:]}")
     return Process(wall, cpu, peak_kb * 1024 / BYTES_PER_MB, done.stderr)
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment; every program may keep its bytecode, as it would when it is used."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def least(runs: Sequence[Process]) -> Process:

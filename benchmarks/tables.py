@@ -2,7 +2,7 @@
 
 import gc
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,8 @@ MEMORY_SHARE = 0.9
 GRID_LEVELS = 3
 """Three levels a side, moved by one basis point, give about as many orders as the desk sends and moves."""
 MANAGED, GRID = "engine with managed book", "native GridMarketMaker"
+GRID_RECORDED = "native GridMarketMaker, recorded quotes as well"
+"""The native one hears quotes only: here those of the recording, above those the engine makes from the book."""
 
 
 def replays(inputs: Inputs, repetitions: int) -> list[Figure]:
@@ -34,6 +36,7 @@ def replays(inputs: Inputs, repetitions: int) -> list[Figure]:
         scratch = replay.Scratch(Path(folder))
         full = replay.load(shell.DESK_SPEC, [catalog, no_ledger])
         top = replay.load(shell.DESK_SPEC, on_quotes)
+        both = replay.load(shell.DESK_SPEC, [catalog, 'data.0.tables=["order_book_deltas","quotes","trades"]'])
         ledger = replace(full, spec=replay.load_spec(shell.DESK_SPEC, [catalog]))
         notes: dict[str, str] = {}
 
@@ -61,6 +64,7 @@ def replays(inputs: Inputs, repetitions: int) -> list[Figure]:
             "desk": desk("desk", full),
             "desk and ledger": desk("desk and ledger", ledger),
             GRID: engine(GRID, full, book=True, grid=True),
+            GRID_RECORDED: engine(GRID_RECORDED, both, grid=True),
             "quotes and trades: engine alone": engine("quotes and trades: engine alone", top),
             "quotes and trades: desk": desk("quotes and trades: desk", top),
             "quotes and trades: " + GRID: engine("quotes and trades: " + GRID, top, grid=True),
@@ -69,7 +73,7 @@ def replays(inputs: Inputs, repetitions: int) -> list[Figure]:
         gc.freeze()
         least = alternate(cases, repetitions)
         gc.unfreeze()
-    rows = {name: top.rows if name.startswith("quotes") else full.rows for name in cases}
+    rows = {name: top.rows if name.startswith("quotes") else full.rows for name in cases} | {GRID_RECORDED: both.rows}
     out = [Figure(group, name, rows[name] / s, "rows/s", note=notes.get(name, "")) for name, s in least.items()]
     return [_compared(figure, least, DESK_OF_ENGINE if figure.name == "desk" else None) for figure in out] + [
         Figure(group, "desk against the native one", full.rows / least["desk"], "rows/s", GRID,
@@ -146,21 +150,30 @@ def _against(group: str, name: str, own: Process, other: Process, peer: str, tar
 
 
 def memory(inputs: Inputs, own: Environment, times: int) -> list[Figure]:
-    """Run the desk on the recording and on the recording many times over."""
-    group = "peak memory of `ufos backtest`, the recording once and many times over"
+    """Run engine and desk on the recording, and the desk on the recording many times over."""
+    group = "peak memory of `ufos backtest`, streaming"
     longer = repeated(inputs.l2, times, inputs.root / f"btcusdt_perp_x{times}")
-    python = shell.interpreter(own)
-    once, more = (shell.ufos_backtest(python, shell.DESK_SPEC, catalog) for catalog in (inputs.l2, longer))
-    rows = [shell.last_json(run)["rows"] for run in (once, more)]
-    notes = [
-        f"{n:,} rows, {n / run.cpu_s:,.0f} a second of CPU, start-up included"
-        for n, run in zip(rows, (once, more), strict=True)
+    watching = [
+        'books.0.class_path="benchmarks.books:BookWatcher"',
+        f'books.0.params={{instrument_id="{L2_INSTRUMENT}"}}',
     ]
+    python = shell.interpreter(own)
+
+    def run(catalog: Path, sets: Sequence[str]) -> tuple[Process, str]:
+        took = shell.ufos_backtest(python, shell.DESK_SPEC, catalog, sets)
+        rows = shell.last_json(took)["rows"]
+        return took, f"{rows:,} rows, {rows / took.cpu_s:,.0f} a second of CPU with start-up"
+
+    engine, book, once, more = (
+        run(catalog, sets)
+        for catalog, sets in ((inputs.l2, ["books=[]"]), (inputs.l2, watching), (inputs.l2, []), (longer, []))
+    )
+    name = f"desk, {times} times the recording"
     return [
-        Figure(group, "once", once.peak_mb, "MB", note=notes[0]),
-        Figure(
-            group, f"{times} times", more.peak_mb, "MB", "once", once.peak_mb / more.peak_mb, MEMORY_SHARE, notes[1]
-        ),
+        Figure(group, "engine alone", engine[0].peak_mb, "MB", note=engine[1]),
+        Figure(group, MANAGED, book[0].peak_mb, "MB", note=book[1]),
+        Figure(group, "desk", once[0].peak_mb, "MB", note=once[1]),
+        Figure(group, name, more[0].peak_mb, "MB", "desk", once[0].peak_mb / more[0].peak_mb, MEMORY_SHARE, more[1]),
     ]
 
 

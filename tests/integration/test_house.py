@@ -210,7 +210,7 @@ def test_a_half_booked_cross_fails_the_run(tmp_path: Path, monkeypatch: Any) -> 
 def test_a_fill_the_ledger_never_saw_fails_the_run_with_a_table(tmp_path: Path, monkeypatch: Any) -> None:
     from ufos_nautilus.engine.keeper import LedgerKeeper
 
-    honest = LedgerKeeper.on_order
+    honest = LedgerKeeper.post_fill
     dropped: list[Any] = []
 
     def lose_one(self: LedgerKeeper, event: Any) -> None:
@@ -219,7 +219,7 @@ def test_a_fill_the_ledger_never_saw_fails_the_run_with_a_table(tmp_path: Path, 
             return
         honest(self, event)
 
-    monkeypatch.setattr(LedgerKeeper, "on_order", lose_one)
+    monkeypatch.setattr(LedgerKeeper, "post_fill", lose_one)
     with pytest.raises(ReconciliationError, match=r"position .*AAAA\.XSIM"):
         run(house_spec(enabled=False), tmp_path)
     assert dropped

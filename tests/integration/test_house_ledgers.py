@@ -68,7 +68,7 @@ def test_the_ledger_is_the_same_in_any_database(
 def test_a_run_that_fails_leaves_no_half_ledger(new_ledger: Any, tmp_path: Path, monkeypatch: Any) -> None:
     url = new_ledger()
     monkeypatch.setenv("UFOS_LEDGER_URL", url)
-    honest, fills = LedgerKeeper.on_order, []
+    honest, fills = LedgerKeeper.post_fill, []
 
     def failing(self: LedgerKeeper, event: Any) -> None:
         if type(event).__name__ == "OrderFilled":
@@ -77,12 +77,12 @@ def test_a_run_that_fails_leaves_no_half_ledger(new_ledger: Any, tmp_path: Path,
                 raise ZeroDivisionError("on purpose")
         honest(self, event)
 
-    monkeypatch.setattr(LedgerKeeper, "on_order", failing)
+    monkeypatch.setattr(LedgerKeeper, "post_fill", failing)
     with pytest.raises(RunFailedError, match="on purpose"):
         house_run(tmp_path / "runs", "ledger.batch=1")
     assert not list((tmp_path / "runs").iterdir())
     assert entries(url) == 0
-    monkeypatch.setattr(LedgerKeeper, "on_order", honest)
+    monkeypatch.setattr(LedgerKeeper, "post_fill", honest)
     again = house_run(tmp_path / "runs")
     assert entries(url) == again["ledger"]["entries"], "the emptied ledger takes the next run"
 

@@ -50,14 +50,15 @@ from ufos_nautilus.engine.treasury_setup import (
 from ufos_nautilus.engine.venues import add_venue, venue_seeds
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.ledger.ledger import Ledger
+from ufos_nautilus.ledger.sqlite import LEDGER_FILE
+from ufos_nautilus.ledger.store_fresh import FreshStore
 from ufos_nautilus.market.instruments import InstrumentSpec
 
-if TYPE_CHECKING:  # SQLAlchemy takes a tenth of a second to import, so it is where a run keeps a ledger
+if TYPE_CHECKING:  # SQLAlchemy takes a tenth of a second to import: it is where a run names a database
     from ufos_nautilus.ledger.store import LedgerStore
 
 TICKS_IN_CACHE = 100
 BARS_IN_CACHE = 500
-LEDGER_FILE = "ledger.sqlite"
 ZERO = Decimal(0)
 
 
@@ -182,7 +183,7 @@ class Assembly:
     """Holdings by book, where there is a ledger."""
     house: House | None = None
     ledger: Ledger | None = None
-    store: "LedgerStore | None" = None
+    store: "FreshStore | LedgerStore | None" = None
     risk: RiskParts | None = None
     seed_rows: int = 0
     """Events that were given to the engine before the data."""
@@ -309,11 +310,14 @@ def assemble(
     return out
 
 
-def _empty_store(directory: Path) -> "LedgerStore":
+def _empty_store(directory: Path) -> "FreshStore | LedgerStore":
     """Open the store that keeps the run's ledger; one that holds something already would mix two runs."""
+    named = os.environ.get("UFOS_LEDGER_URL")
+    if not named:
+        return FreshStore.create(directory / LEDGER_FILE)
     from ufos_nautilus.ledger.store import LedgerStore
 
-    store = LedgerStore.open(os.environ.get("UFOS_LEDGER_URL") or directory / LEDGER_FILE)
+    store = LedgerStore.open(named)
     if held := store.head.seq:
         store.close()
         raise SpecError(

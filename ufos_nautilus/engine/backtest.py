@@ -133,7 +133,10 @@ def _run(
 ) -> dict[str, Any]:
     interval_ns = int(spec.recording.sample_interval_s * NS_PER_S)
     venues = [v.name for v in spec.venues] + ([BANK_VENUE] if parts.treasury is not None else [])
-    recorder = Recorder(directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes)
+    margined = [v.name for v in spec.venues if v.account == "margin"]
+    recorder = Recorder(
+        directory, interval_ns, venues, engine.portfolio, keep_quotes=spec.recording.quotes, margined=margined
+    )
     recorder.lit = parts.lit_instruments()
     tickets = TicketRecorder(recorder.tables["tickets"].append, recorder.market)
     actors = [*parts.actors, recorder, tickets, *_nav_recorder(spec, sources, parts, recorder)]

@@ -5,21 +5,34 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar, Protocol, Self
 
-from nautilus_trader.model import InstrumentId, OrderSide, Position, PositionSide, StrategyId
+from nautilus_trader.model import (
+    InstrumentId,
+    OrderFilled,
+    OrderInitialized,
+    OrderPendingCancel,
+    OrderPendingUpdate,
+    OrderSide,
+    OrderSubmitted,
+    Position,
+    PositionSide,
+    StrategyId,
+)
 from nautilus_trader.trading import Strategy, StrategyConfig
 from pydantic import BaseModel, ConfigDict, Field
 
 from ufos_nautilus.crossing.residual import DeskQuote, QuoteRequest, market_instruction
 from ufos_nautilus.crossing.ticket import Ticket
 from ufos_nautilus.engine.book_accounts import BookAccounts
-from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest, TrackingGate
+from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest, OpenGate, TrackingGate
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house_book import TicketFill, market_leg, market_order
-from ufos_nautilus.portfolio import Security
+from ufos_nautilus.portfolio.securities import Security
 
 OTHER_METHODS = ("close_position", "close_all_positions", "market_exit", "make_leg", "send_leg", "gate")
 
 
+ON_THEIR_WAY = frozenset({OrderInitialized, OrderSubmitted, OrderPendingUpdate, OrderPendingCancel})
+"""Events that only say that a command has left: half of all, and nothing that a listener could act on."""
 LISTEN_PRIORITY = 250
 """Priority on the bus of the first book; the others follow. The engine's priorities go up to 255."""
 
@@ -47,9 +60,9 @@ class Book[C: BookConfig](Guarded, Strategy):
     """A sub-ledger with its own orders: subclass it, give it a config, override callbacks.
 
     Orders of a book pass `gate` and then the engine. A subclass that replaces an order method is refused when it is
-    defined; `ufos_nautilus.engine.bypass` finds calls around the gate in source. Order events are republished on the
-    bus as ``books.<id>.orders`` and position events as ``books.<id>.positions``, because Python components don't see
-    each other's native events.
+    defined; `ufos_nautilus.engine.bypass` finds calls around the gate in source. Events are republished on the bus,
+    because Python components don't see each other's native ones: fills as ``books.<id>.fills``, all other states of
+    orders but those of commands on their way as ``books.<id>.orders``, positions as ``books.<id>.positions``.
 
     Parameters
     ----------
@@ -98,6 +111,7 @@ class Book[C: BookConfig](Guarded, Strategy):
         self.ticket_log: Callable[[str, Ticket], None] | None = None
         self.quote_log: Callable[[tuple[Any, ...]], None] | None = None
         self.estimate_log: Callable[[tuple[Any, ...]], None] | None = None
+        self._fills_topic = f"books.{config.book_id}.fills"
         self._orders_topic = f"books.{config.book_id}.orders"
         self._positions_topic = f"books.{config.book_id}.positions"
         self._denials_topic = f"books.{config.book_id}.denials"
@@ -114,7 +128,7 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     @gate.setter
     def gate(self, gate: Gate) -> None:
-        self._gate = gate
+        self._gate, self._open = gate, type(gate) is OpenGate
         self._tracker: TrackingGate | None = gate if hasattr(gate, "observe") else None  # type: ignore[assignment]
 
     # events
@@ -128,7 +142,11 @@ class Book[C: BookConfig](Guarded, Strategy):
             self._last_event = event
             if self._tracker is not None:
                 self._tracker.observe(event)
-            self.publish_message(self._orders_topic, event)
+            kind = type(event)
+            if kind is OrderFilled:
+                self.publish_message(self._fills_topic, event)
+            elif kind not in ON_THEIR_WAY:
+                self.publish_message(self._orders_topic, event)
 
     def on_position_event(self, event: Any) -> None:
         """Republish a position event; a subclass that overrides this calls `super().on_position_event(event)`."""
@@ -192,7 +210,7 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     def submit_order(self, order: Any, position_id: Any = None, client_id: Any = None, params: Any = None) -> None:
         """Send one order if the gate lets it pass."""
-        if self._passes("submit", order):
+        if self._open or self._passes("submit", order):
             super().submit_order(order, position_id, client_id, params)
 
     def submit_order_list(
@@ -212,6 +230,9 @@ class Book[C: BookConfig](Guarded, Strategy):
         params: Any = None,
     ) -> None:
         """Change a working order if the gate lets the changed order pass."""
+        if self._open:
+            super().modify_order(client_order_id, quantity, price, trigger_price, client_id, params)
+            return
         order = self.cache.order(client_order_id)
         if order is not None and self._passes("modify", order, quantity, price, trigger_price):
             try:

@@ -139,6 +139,7 @@ class House(Guarded, DataActor):
             scale, size_scale = float(10**grid.price_precision), float(10**grid.size_precision)
             self._roots[name] = (spec.symbol, spec.venue, grid, scale, size_scale)
             self.subscribe_quotes(InstrumentId.from_str(name))
+        self.subscribe_topic("books.*.fills", self.guard(self.on_leg_event))
         self.subscribe_topic("books.*.orders", self.guard(self.on_leg_event))
 
     def on_stop(self) -> None:

@@ -25,6 +25,7 @@ from ufos_nautilus.ledger.trades import Leg, TransferFee
 from ufos_nautilus.market.instruments import InstrumentSpec
 
 HOUSE_BOOK = "HOUSE-1"
+DARK_SUFFIX = f".{DARK_VENUE}"
 Money = tuple[str, str, Decimal]
 """Venue, currency, amount."""
 NOTHING = Decimal(0)
@@ -106,32 +107,33 @@ class LedgerKeeper(Guarded, DataActor):
                         venue=venue,
                     )
                     self.ledger.post(draft)
-        self.subscribe_topic("books.*.orders", self.guard(self.on_order))
+        self._cached = self.cache  # each look at the property makes another wrapper
+        self.subscribe_topic("books.*.fills", self.guard(self.post_fill))
         self.subscribe_topic("house.trades", self.guard(self.on_house_trade))
 
-    def on_order(self, event: Any) -> None:
+    def post_fill(self, event: OrderFilled) -> None:
         """Post a fill; legs of trades inside the house wait for each other."""
-        if not isinstance(event, OrderFilled):
-            return
         self._post_funding()
-        leg = self._leg(event)
-        if self._diverted and (post := self._diverted.pop(str(event.client_order_id), None)) is not None:
+        order, instrument_id = str(event.client_order_id), event.instrument_id
+        name = str(instrument_id)
+        leg = self._leg(event, name, instrument_id)
+        if self._diverted and (post := self._diverted.pop(order, None)) is not None:
             post(leg)
             return
-        if event.instrument_id.venue.value == DARK_VENUE:
-            self._legs[str(event.client_order_id)] = leg
+        if name.endswith(DARK_SUFFIX):
+            self._legs[order] = leg
             self._post_ready()
             return
         draft = trades.fill(
             self.ledger.state,
             leg,
             ts_ns=event.ts_event,
-            ref=f"{event.trade_id}:{event.client_order_id}",
-            instrument_id=str(event.instrument_id),
+            ref=f"{event.trade_id}:{order}",
+            instrument_id=name,
             side="BUY" if event.order_side == OrderSide.BUY else "SELL",
             quantity=event.last_qty.as_decimal(),
             price=event.last_px.as_decimal(),
-            meta={"order": str(event.client_order_id)},
+            meta={"order": order},
         )
         self.ledger.post(draft)
 
@@ -209,16 +211,16 @@ class LedgerKeeper(Guarded, DataActor):
                 )
             )
 
-    def _leg(self, event: OrderFilled) -> Leg:
+    def _leg(self, event: OrderFilled, name: str, instrument_id: InstrumentId) -> Leg:
         commission, paid_in = event.commission, ""
         amount = NOTHING
         if commission is not None:
             amount, paid_in = commission.as_decimal(), str(commission.currency)
         book = str(event.strategy_id)
-        place = self._place(event.instrument_id)
+        place = self._places[name] if name in self._places else self._place(name, instrument_id)
         if place is None:
             return Leg(book=book, commission=amount, commission_currency=paid_in)
-        account: Any = self.cache.account_for_venue(place.venue)
+        account: Any = self._cached.account_for_venue(place.venue)
         after = account.balance_total(place.money).as_decimal()
         settled = after - self._balances.get(place.key, NOTHING)
         self._balances[place.key] = after
@@ -226,14 +228,12 @@ class LedgerKeeper(Guarded, DataActor):
             settled += amount
         return Leg(book=book, margined=True, settled=settled, commission=amount, commission_currency=paid_in)
 
-    def _place(self, instrument_id: InstrumentId) -> Place | None:
+    def _place(self, name: str, instrument_id: InstrumentId) -> Place | None:
         """Return the account an instrument settles in; None where the whole value of a trade is paid."""
-        name = str(instrument_id)
-        if name not in self._places:
-            venue = instrument_id.venue.value
-            code = self.ledger.state.contract(instrument_id.symbol.value).currency.code
-            place = Place((venue, code), Venue(venue), currency(code))
-            self._places[name] = None if venue in self._cash_venues else place
+        venue = instrument_id.venue.value
+        code = self.ledger.state.contract(instrument_id.symbol.value).currency.code
+        place = Place((venue, code), Venue(venue), currency(code))
+        self._places[name] = None if venue in self._cash_venues else place
         return self._places[name]
 
     def _post_ready(self) -> None:

@@ -1,6 +1,7 @@
 """Writes down what books do as it happens: fills, closed orders, positions, samples of equity and inventory."""
 
 import hashlib
+from collections.abc import Collection
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
@@ -51,6 +52,8 @@ class Recorder(Guarded, DataActor):
         The engine's (actors have none of their own).
     keep_quotes : bool
         Whether quote decisions are kept.
+    margined : collection of str
+        Venues with a margin account, whose equity is balance and unrealized result.
 
     """
 
@@ -59,7 +62,14 @@ class Recorder(Guarded, DataActor):
         return super().__new__(cls, DataActorConfig(actor_id=ActorId("RECORDER-1")))  # pyright: ignore[reportCallIssue] (stub)
 
     def __init__(
-        self, directory: Path, sample_interval_ns: int, venues: list[str], portfolio: Any, *, keep_quotes: bool
+        self,
+        directory: Path,
+        sample_interval_ns: int,
+        venues: list[str],
+        portfolio: Any,
+        *,
+        keep_quotes: bool,
+        margined: Collection[str] = (),
     ) -> None:
         self.tables = {name: SpillTable(name, directory, SAMPLE_ROWS_MAX) for name in SCHEMAS}
         self.quote_log = self.tables["quotes"].append if keep_quotes else None
@@ -72,6 +82,7 @@ class Recorder(Guarded, DataActor):
         self._net: dict[tuple[str, str], Decimal] = {}
         self._portfolio = portfolio
         self._interval_ns = sample_interval_ns
+        self._margined = frozenset(margined)
         self._venues = [(name, Venue(name)) for name in venues]
         self._instruments: dict[str, Any] = {}
         self._fill_hash = hashlib.sha256()
@@ -80,6 +91,7 @@ class Recorder(Guarded, DataActor):
     def on_start(self) -> None:
         """Listen to books, start sampling and purging."""
         self._cached = self.cache  # each look at the property makes another wrapper
+        self.subscribe_topic("books.*.fills", self.guard(self.record_fill_event))
         self.subscribe_topic("books.*.orders", self.guard(self.record_order_event))
         self.subscribe_topic("books.*.positions", self.guard(self.record_position_event))
         self.subscribe_topic("books.*.denials", self.guard(self.record_denial))
@@ -90,21 +102,24 @@ class Recorder(Guarded, DataActor):
         if self._interval_ns > PURGE_LATEST_NS:
             self.clock.set_timer_ns("purge", PURGE_LATEST_NS, callback=self.guard(self._on_purge))
 
+    def record_fill_event(self, event: OrderFilled) -> None:
+        """Write a fill, and its order once it is closed."""
+        self._record_fill(event)
+        order_id = event.client_order_id
+        if self._cached.is_order_closed(order_id):  # reading an order copies it with all its events
+            self._record_order(self._cached.order(order_id))
+
     def record_order_event(self, event: Any) -> None:
-        """Write a fill, and an order once it is closed."""
-        if isinstance(event, OrderFilled):
-            self._record_fill(event)
-            order = self._cached.order(event.client_order_id)
-            if order is not None and order.is_closed:
-                self._record_order(order)
-        elif isinstance(event, TERMINAL):
-            if isinstance(event, OrderDenied):
-                self.counts["denied"] += 1
-            elif isinstance(event, OrderRejected):
-                self.counts["rejected"] += 1
-            order = self._cached.order(event.client_order_id)
-            if order is not None:
-                self._record_order(order)
+        """Write an order that ended without being filled."""
+        if not isinstance(event, TERMINAL):
+            return
+        if isinstance(event, OrderDenied):
+            self.counts["denied"] += 1
+        elif isinstance(event, OrderRejected):
+            self.counts["rejected"] += 1
+        order = self._cached.order(event.client_order_id)
+        if order is not None:
+            self._record_order(order)
 
     def record_position_event(self, event: Any) -> None:
         """Write a position when it closes."""
@@ -206,8 +221,8 @@ class Recorder(Guarded, DataActor):
             )
         )
 
-    def _on_sample(self, _: Any) -> None:
-        now = self.clock.timestamp_ns()
+    def _on_sample(self, event: Any) -> None:
+        now = self.clock.timestamp_ns() if event is None else event.ts_event
         # The engine copies an account with its whole history at every read and every fill.
         self._cached.purge_account_events(now, 0)
         for name, venue in self._venues:
@@ -222,11 +237,13 @@ class Recorder(Guarded, DataActor):
         account = self._cached.account_for_venue(venue)
         if account is None:
             return
-        unrealized = _amounts(self._portfolio.unrealized_pnls(venue))
-        equity = _amounts(self._portfolio.equity(venue))
-        for code, total in sorted(_amounts(account.balances_total()).items()):
-            row = (now, name, code, equity.get(code, total), total, unrealized.get(code, "0"))
-            self.tables["equity"].append(row)
+        unrealized, totals = _amounts(self._portfolio.unrealized_pnls(venue)), _amounts(account.balances_total())
+        if name in self._margined:  # the engine's own figure, without another pass over all positions
+            equity = {c: str(Decimal(t) + Decimal(unrealized[c])) if c in unrealized else t for c, t in totals.items()}
+        else:
+            equity = _amounts(self._portfolio.equity(venue))
+        for code, total in sorted(totals.items()):
+            self.tables["equity"].append((now, name, code, equity.get(code, total), total, unrealized.get(code, "0")))
 
     def _on_purge(self, _: Any) -> None:
         self._purged_ns = self.clock.timestamp_ns()

@@ -14,7 +14,7 @@ from ufos_nautilus.engine.sources import Sources
 from ufos_nautilus.engine.spec import RunSpec
 from ufos_nautilus.engine.treasury import AccountModule, Action, Flow, Treasury
 from ufos_nautilus.ledger.ledger import Ledger
-from ufos_nautilus.portfolio import Security
+from ufos_nautilus.portfolio.securities import Security
 
 ACTIONS = {"dividends": "dividend", "distributions": "distribution", "splits": "split"}
 """Fact of an import -> kind of action."""

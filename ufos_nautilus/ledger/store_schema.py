@@ -3,7 +3,6 @@
 import sqlite3
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -11,9 +10,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from ufos_nautilus.errors import DataError, SpecError
-
-LEDGER_FILE = "ledger.sqlite"
-BUSY_TIMEOUT_S = 10
+from ufos_nautilus.ledger.sqlite import LEDGER_FILE, open_sqlite
 
 metadata = sa.MetaData()
 assets = sa.Table("assets", metadata, sa.Column("code", sa.Text, primary_key=True), sa.Column("decimals", sa.Integer))
@@ -165,15 +162,7 @@ def _sqlite(url: URL, *, readonly: bool) -> Engine:
         raise DataError(f"there is no ledger at {path}", expected="an existing file")
 
     def opened() -> sqlite3.Connection:
-        target = f"file:{quote(str(path.absolute()))}?mode={'rw' if readonly else 'rwc'}"
-        connection = sqlite3.connect(target, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-        try:
-            for pragma in ("query_only=ON",) if readonly else ("journal_mode=WAL", "synchronous=FULL"):
-                connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
+        return open_sqlite(path, readonly=readonly)
 
     engine = sa.create_engine("sqlite://", creator=opened, poolclass=sa.pool.NullPool)
 

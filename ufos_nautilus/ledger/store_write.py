@@ -1,13 +1,15 @@
 """The hot path of a ledger store: one batch, one transaction, one durable commit, in either database."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
-
-from sqlalchemy.engine import Engine
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.ledger.accounts import Account, Asset
 from ufos_nautilus.ledger.journal import Entry, Head
+
+if TYPE_CHECKING:  # the writer of SQLite does without
+    from sqlalchemy.engine import Engine
 
 
 class Batch(NamedTuple):
@@ -61,19 +63,24 @@ class Writer(Protocol):
         ...
 
 
-def writer(engine: Engine) -> Writer:
+def writer(engine: "Engine") -> Writer:
     """Return the writer for the engine's database."""
-    return _SqliteWriter(engine) if engine.dialect.name == "sqlite" else _PostgresWriter(engine)
+    if engine.dialect.name != "sqlite":
+        return _PostgresWriter(engine)
+    raw = engine.raw_connection()
+    connection: Any = raw.driver_connection
+    return SqliteWriter(connection, raw.close)
 
 
-class _SqliteWriter:
+class SqliteWriter:
     """Five statements on the driver's own connection; the commit waits for the disk (WAL, synchronous=FULL)."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._raw = engine.raw_connection()
-        self._cursor = self._raw.cursor()
+    def __init__(self, connection: sqlite3.Connection, give_back: Callable[[], None] | None = None) -> None:
+        self._connection, self._give_back = connection, give_back
+        self._cursor = connection.cursor()
 
     def write(self, batch: Batch) -> None:
+        """Write a batch durably, or raise and leave nothing of it."""
         cursor = self._cursor
         before, after = batch.before, batch.after
         cursor.execute("BEGIN IMMEDIATE")
@@ -93,13 +100,15 @@ class _SqliteWriter:
             cursor.executemany("INSERT INTO postings VALUES (?, ?, ?, ?)", batch.postings)
             cursor.execute("COMMIT")
         except BaseException:
-            if self._raw.driver_connection is not None and self._raw.driver_connection.in_transaction:
+            if self._connection.in_transaction:
                 cursor.execute("ROLLBACK")
             raise
 
     def close(self) -> None:
+        """Give the connection back."""
         self._cursor.close()
-        self._raw.close()
+        if self._give_back is not None:
+            self._give_back()
 
 
 class _PostgresWriter:
@@ -113,7 +122,7 @@ class _PostgresWriter:
         "moved) SELECT count(*) FROM moved"
     )
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: "Engine") -> None:
         self._raw = engine.raw_connection()
         connection: Any = self._raw.driver_connection
         connection.rollback()

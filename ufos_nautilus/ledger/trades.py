@@ -233,9 +233,10 @@ def _leg_postings(
         postings.append(Posting(accounts.realised, closing + released))
     if leg.margined:
         place = holding.at(venue)
-        cash = _settle_margin(
-            state, contract, venue, leg, place, traded, price, value, opened + closing, accounts, postings
-        )
+        parts = closing, released, opened
+        if place.quantity != holding.quantity or place.financing != -holding.cost:  # it holds some elsewhere too
+            parts = contract.split(place.quantity, -place.financing, traded, price, value)
+        cash = _settle_margin(state, contract, venue, leg, place, value, parts, opened + closing, accounts, postings)
     elif contract.inverse:
         raise DataError(f"{item} is inverse and cannot be paid in full", expected="a margined leg")
     elif leg.settled is not None:
@@ -243,19 +244,24 @@ def _leg_postings(
     else:
         cash = -value
     if leg.commission:
-        paid_in = leg.commission_currency or currency
-        commission = state.units(leg.commission, paid_in, "commission")
-        postings.append(Posting(Account(leg.book, paid_in, FEES, venue, item), commission))
-        if paid_in == currency:
-            cash -= commission
-        else:
-            postings.append(Posting(Account(leg.book, paid_in, CASH, venue), -commission))
+        cash -= _commission(state, leg, venue, item, currency, postings)
     if transfer_fee:
         postings.append(Posting(accounts.transfer_fee, transfer_fee))
         cash -= transfer_fee
     if cash:
         postings.append(Posting(accounts.cash, cash))
     return postings
+
+
+def _commission(state: LedgerState, leg: Leg, venue: str, item: str, currency: str, postings: list[Posting]) -> int:
+    """Book the commission and return what of it is paid in `currency`; the rest is paid here."""
+    paid_in = leg.commission_currency or currency
+    commission = state.units(leg.commission, paid_in, "commission")
+    postings.append(Posting(Account(leg.book, paid_in, FEES, venue, item), commission))
+    if paid_in == currency:
+        return commission
+    postings.append(Posting(Account(leg.book, paid_in, CASH, venue), -commission))
+    return 0
 
 
 class _Accounts(NamedTuple):
@@ -289,15 +295,17 @@ def _settle_margin(
     venue: str,
     leg: Leg,
     place: Placed,
-    traded: int,
-    price: Decimal,
     value: int,
+    parts: tuple[int, int, int],
     booked: int,
     accounts: _Accounts,
     postings: list[Posting],
 ) -> int:
-    """Return what the venue settled and book the rest; `booked` is what cost and realised result came to together."""
-    closing, released, opened = contract.split(place.quantity, -place.financing, traded, price, value)
+    """Return what the venue settled and book the rest.
+
+    `parts` is how the trade divides what the book has at the venue, `booked` what cost and realised result came to.
+    """
+    closing, released, opened = parts
     expected = -closing - released
     settled = expected
     if leg.settled is not None:

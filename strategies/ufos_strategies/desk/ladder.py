@@ -136,6 +136,9 @@ class Ladder:
             wanted = None  # too old: it goes, and a new one comes once it is gone
         elif resting is not None and now_ns - order.placed_ns >= self._age_ns:
             wanted = None
+        elif resting is not None and wanted is not None and abs(wanted - resting) < self._tolerance:
+            self.suppressed += 1  # nine decisions in ten end here
+            return False
         action = decide(resting, wanted, now_ns - order.changed_ns, self._interval_ns, self._tolerance)
         if action is Action.KEEP or self._held(action, resting, now_ns, fair):
             self.suppressed += 1
