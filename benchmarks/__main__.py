@@ -11,7 +11,7 @@ from benchmarks.environments import PEERS, own_environment, peer_environment
 from benchmarks.inputs import cache_root, prepare, shared_data
 from benchmarks.measure import machine
 
-GROUPS = ("replays", "bars", "processes", "memory", "starting")
+GROUPS = ("replays", "bars", "orders", "processes", "memory", "starting")
 
 
 def main() -> int:
@@ -35,6 +35,7 @@ def main() -> int:
     measure: dict[str, Callable[[], list[figures.Figure]]] = {
         "replays": partial(tables.replays, inputs, options.repetitions),
         "bars": partial(tables.bars, inputs, peers, options.repetitions),
+        "orders": partial(tables.orders, inputs, options.repetitions),
         "processes": partial(tables.processes, inputs, own, peers, options.repetitions),
         "memory": partial(tables.memory, inputs, own, options.times),
         "starting": partial(tables.starting, inputs, own, options.repetitions),

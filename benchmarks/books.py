@@ -106,3 +106,29 @@ class SmaCross(Book[SmaCrossConfig]):
         self._side = side
         order = self.order_factory.market(self.instrument_id, OrderSide.BUY if side > 0 else OrderSide.SELL, size)
         self.submit_order(order)
+
+
+class OrderEachBarConfig(BookConfig):
+    """Parameters of `OrderEachBar`."""
+
+    bar_type: str
+    """Which bars."""
+
+
+class OrderEachBar(Book[OrderEachBarConfig]):
+    """Buys at one bar and sells at the next: as many orders as there are bars."""
+
+    Config: ClassVar[type[BookConfig]] = OrderEachBarConfig
+
+    def on_start(self) -> None:
+        """Subscribe."""
+        bar_type = BarType.from_str(self.params.bar_type)
+        self.instrument_id = bar_type.instrument_id
+        self._size: Any = self.cache.instrument(self.instrument_id).make_qty(1.0)
+        self._sides = (OrderSide.BUY, OrderSide.SELL)
+        self.subscribe_bars(bar_type)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Send an order."""
+        self.submit_order(self.order_factory.market(self.instrument_id, self._sides[0], self._size))
+        self._sides = self._sides[::-1]

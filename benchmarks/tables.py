@@ -21,6 +21,7 @@ MEMORY_SHARE = 0.9
 """The longer run may take this much more: one over it."""
 GRID_LEVELS = 3
 """Three levels a side, moved by one basis point, give about as many orders as the desk sends and moves."""
+ORDERS_PER_S = 10_000
 MANAGED, GRID = "engine with managed book", "native GridMarketMaker"
 GRID_RECORDED = "native GridMarketMaker, recorded quotes as well"
 """The native one hears quotes only: here those of the recording, above those the engine makes from the book."""
@@ -111,6 +112,20 @@ def bars(inputs: Inputs, peers: dict[str, Environment], repetitions: int) -> lis
         out.append(Figure(group, name, data.rows / seconds, "bars/s", note=f"{printed[0]['orders']:,} orders"))
         target = {"backtesting": 1.0, "backtrader": TIMES_BACKTRADER}[name]
         out.append(Figure(group, f"ufos against {name}", data.rows / least, "bars/s", name, seconds / least, target))
+    return out
+
+
+def orders(inputs: Inputs, repetitions: int) -> list[Figure]:
+    """Send an order at every bar, with and without the ledger; each goes to the venue, fills and is recorded."""
+    group = "a market order at each of 45,031 bars, data in memory, CPU time of the run alone"
+    each = ['books.0.class_path="benchmarks.books:OrderEachBar"', f'data.0.catalog="{inputs.bars}"']
+    out: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = replay.Scratch(Path(folder))
+        for name, more in (("no ledger", ["ledger.enabled=false"]), ("ledger", [])):
+            data = replay.load(shell.SMA_SPEC, [*each, *more])
+            least = alternate({name: lambda data=data: replay.whole_run(data, scratch)[0]}, max(1, repetitions // 2))
+            out.append(Figure(group, name, data.rows / least[name], "orders/s", target=ORDERS_PER_S))
     return out
 
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 from nautilus_trader.common import DataActor, DataActorConfig
@@ -25,6 +26,8 @@ from ufos_nautilus.ledger.trades import Leg, TransferFee
 from ufos_nautilus.market.instruments import InstrumentSpec
 
 HOUSE_BOOK = "HOUSE-1"
+READS_PER_PURGE = 8
+"""The engine copies an account with its whole history at every read; it is kept short."""
 DARK_SUFFIX = f".{DARK_VENUE}"
 Money = tuple[str, str, Decimal]
 """Venue, currency, amount."""
@@ -78,7 +81,7 @@ class LedgerKeeper(Guarded, DataActor):
         self._legs: dict[str, Leg] = {}
         self._waiting: list[HouseTrade] = []
         self._payments = payments if payments is not None else deque()
-        self._funded = 0
+        self._funded = self._reads = 0
         self._diverted: dict[str, Callable[[Leg], None]] = {}
         """Orders whose fill is no trade -> who posts it."""
 
@@ -124,18 +127,19 @@ class LedgerKeeper(Guarded, DataActor):
             self._legs[order] = leg
             self._post_ready()
             return
-        draft = trades.fill(
-            self.ledger.state,
-            leg,
-            ts_ns=event.ts_event,
-            ref=f"{event.trade_id}:{order}",
-            instrument_id=name,
-            side="BUY" if event.order_side == OrderSide.BUY else "SELL",
-            quantity=event.last_qty.as_decimal(),
-            price=event.last_px.as_decimal(),
-            meta={"order": order},
+        self.ledger.post_later(
+            partial(
+                trades.fill,
+                leg=leg,
+                ts_ns=event.ts_event,
+                ref=f"{event.trade_id}:{order}",
+                instrument_id=name,
+                side="BUY" if event.order_side == OrderSide.BUY else "SELL",
+                quantity=event.last_qty.as_decimal(),
+                price=event.last_px.as_decimal(),
+                meta={"order": order},
+            )
         )
-        self.ledger.post(draft)
 
     def on_house_trade(self, trade: HouseTrade) -> None:
         """Post a trade inside the house as one entry, as soon as both legs are known."""
@@ -220,6 +224,9 @@ class LedgerKeeper(Guarded, DataActor):
         place = self._places[name] if name in self._places else self._place(name, instrument_id)
         if place is None:
             return Leg(book=book, commission=amount, commission_currency=paid_in)
+        self._reads += 1
+        if self._reads % READS_PER_PURGE == 0:
+            self._cached.purge_account_events(event.ts_event, 0)
         account: Any = self._cached.account_for_venue(place.venue)
         after = account.balance_total(place.money).as_decimal()
         settled = after - self._balances.get(place.key, NOTHING)
@@ -244,11 +251,11 @@ class LedgerKeeper(Guarded, DataActor):
 
     def _post_trade(self, trade: HouseTrade, buyer: Leg, seller: Leg) -> None:
         fee = TransferFee(amount=trade.fee, payee=HOUSE_BOOK, payee_venue=DARK_VENUE) if trade.fee else None
-        self.ledger.post(
-            trades.cross(
-                self.ledger.state,
-                buyer,
-                seller,
+        self.ledger.post_later(
+            partial(
+                trades.cross,
+                buyer=buyer,
+                seller=seller,
                 ts_ns=trade.ts_ns,
                 ref=trade.trade_id,
                 instrument_id=trade.instrument_id,

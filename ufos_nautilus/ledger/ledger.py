@@ -1,7 +1,7 @@
 """The ledger as its keeper uses it: post as things happen, write in batches, know the balances at any time."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ufos_nautilus.errors import DataError, RunFailedError
@@ -99,15 +99,45 @@ class Ledger:
         if not 1 <= batch <= LEDGER_BATCH_ENTRIES_MAX:
             raise DataError(f"batch is {batch}", expected=f"1 to {LEDGER_BATCH_ENTRIES_MAX} entries")
         self.journal: Journal = journal or MemoryJournal()
-        self.state = state or LedgerState()
         self.batch = batch
+        self._state = state or LedgerState()
         self._waiting: list[Draft] = []
+        self._later: list[Callable[[LedgerState], Draft | None]] = []
         self._failed = False
+
+    @property
+    def state(self) -> LedgerState:
+        """Return the balances after everything posted so far."""
+        if self._later:
+            self._settle()
+        return self._state
 
     @property
     def waiting(self) -> int:
         """Return how many drafts are posted and not yet durable."""
+        if self._later:
+            self._settle()
         return len(self._waiting)
+
+    def post_later(self, make: Callable[[LedgerState], Draft | None]) -> None:
+        """Post what `make` makes of the balances, at the latest when somebody looks at them.
+
+        Many entries one after another cost half of what they cost with an engine's events in between. Nobody can tell
+        the difference but by the time an error comes up, and a batch is never larger than it would be otherwise.
+        """
+        self._later.append(make)
+        if len(self._waiting) + len(self._later) >= self.batch:
+            self._settle()
+
+    def _settle(self) -> None:
+        while self._later:
+            later, self._later = self._later, []
+            try:
+                for make in later:
+                    self._post(make(self._state))
+            except BaseException:
+                self._failed = True  # those after it are lost
+                raise
 
     def define(self, *terms: Asset | Contract, ts_ns: int = 0) -> None:
         """Define assets and contracts; what the ledger knows already is left out."""
@@ -123,16 +153,21 @@ class Ledger:
             If a draft cannot stand in the journal; it changes nothing then.
 
         """
+        if self._later:
+            self._settle()
+        for draft in drafts:
+            self._post(draft)
+
+    def _post(self, draft: Draft | None) -> None:
         if self._failed:
             raise RunFailedError("the ledger could not be written before", next_step="open the store again")
-        for draft in drafts:
-            if draft is None:
-                continue
-            check_draft(draft)
-            self.state.apply(draft)
-            self._waiting.append(draft)
+        if draft is None:
+            return
+        check_draft(draft)
+        self._state.apply(draft)
+        self._waiting.append(draft)
         if len(self._waiting) >= self.batch:
-            self.flush()
+            self._write()
 
     def flush(self) -> list[Entry]:
         """Make everything posted so far durable and return it.
@@ -144,6 +179,11 @@ class Ledger:
             stored.
 
         """
+        if self._later:
+            self._settle()
+        return self._write()
+
+    def _write(self) -> list[Entry]:
         if not self._waiting:
             return []
         try:
