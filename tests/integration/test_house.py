@@ -235,6 +235,17 @@ def test_the_ledger_of_a_run_can_be_opened_and_ends_where_the_result_says(tmp_pa
         store.close()
 
 
+def test_the_strategies_of_a_run_are_in_its_ledger_with_class_and_allocation(tmp_path: Path) -> None:
+    spec = house_spec()
+    result = run(spec, tmp_path)
+    with LedgerStore.open(result.directory, readonly=True) as store:
+        rows = {row.id: row for row in store.strategies()}
+    assert set(rows) == {b["id"] for b in spec["books"] if b.get("kind") in ("desk", "strategy")}
+    assert all(rows[b["id"]].logic_path == b["class_path"] for b in spec["books"] if b["id"] in rows)
+    assert all(row.allocation_pct > 0 for row in rows.values())
+    assert sum(row.allocation_pct for row in rows.values()) <= 100
+
+
 def test_the_same_spec_gives_the_same_crosses_and_journal(tmp_path: Path) -> None:
     one, two = run(house_spec(), tmp_path / "1"), run(house_spec(), tmp_path / "2")
     assert one.digest == two.digest

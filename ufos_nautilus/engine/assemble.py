@@ -29,7 +29,7 @@ from ufos_nautilus.engine.dark import DARK_VENUE, dark_id
 from ufos_nautilus.engine.funding import FundingModule, Payment, announcements, check_funding
 from ufos_nautilus.engine.gate import Gate, OpenGate
 from ufos_nautilus.engine.house import House
-from ufos_nautilus.engine.house_setup import add_house, starting_capital
+from ufos_nautilus.engine.house_setup import add_house, starting_capital, strategy_records
 from ufos_nautilus.engine.instruments import to_engine
 from ufos_nautilus.engine.keeper import HOUSE_BOOK, LedgerKeeper
 from ufos_nautilus.engine.result import plain
@@ -298,6 +298,7 @@ def assemble(
             algorithm.gate = out.risk.gate
     if spec.ledger.enabled:  # last of all, so that nothing fails between opening the store and the run
         out.store = _empty_store(directory)
+        out.store.put_strategies(*strategy_records(spec, capital))
         out.ledger = Ledger(out.store, batch=spec.ledger.batch)
         cash = {v.name for v in spec.venues if v.account == "cash"}
         out.keeper = LedgerKeeper(out.ledger, sources.instruments, cash, capital, payments)

@@ -1,5 +1,6 @@
 """Sets up the house inside an engine: the internal venue, its instruments, and who owns the starting balances."""
 
+from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from ufos_nautilus.engine.sources import Sources, instrument_names, require_know
 from ufos_nautilus.engine.spec import CrossingSpec, RunSpec, VenueSpec
 from ufos_nautilus.engine.venues import add_venue
 from ufos_nautilus.errors import SpecError
+from ufos_nautilus.ledger.records import StrategyRecord
 from ufos_nautilus.market.instruments import InstrumentSpec
 
+ALLOCATION_STEP = Decimal("0.0001")
 DARK_LEVERAGE = Decimal(100)
 
 
@@ -134,3 +137,25 @@ def starting_capital(spec: RunSpec, *, dark: bool) -> dict[str, list[tuple[str, 
             amount, _, code = text.partition(" ")
             house.append((DARK_VENUE, code, Decimal(amount)))
     return capital
+
+
+def strategy_records(spec: RunSpec, capital: Mapping[str, list[tuple[str, str, Decimal]]]) -> list[StrategyRecord]:
+    """Return a row for each desk and strategy of a run: its class, and its share of all that its currency has."""
+    totals: dict[str, Decimal] = {}
+    for amounts in capital.values():
+        for venue, code, amount in amounts:
+            if venue != DARK_VENUE:
+                totals[code] = totals.get(code, Decimal(0)) + amount
+    rows: list[StrategyRecord] = []
+    for book in spec.books:
+        if book.kind in ("desk", "strategy"):
+            shares = [amount / totals[code] for _, code, amount in capital.get(book.id, []) if totals[code]]
+            rows.append(
+                StrategyRecord(
+                    id=book.id,
+                    name=book.class_path.rpartition(":")[2],
+                    logic_path=book.class_path,
+                    allocation_pct=(100 * max(shares, default=Decimal(0))).quantize(ALLOCATION_STEP),
+                )
+            )
+    return rows

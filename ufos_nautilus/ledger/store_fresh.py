@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.ledger.journal import Entry, Head
 from ufos_nautilus.ledger.migrations import upgrade
+from ufos_nautilus.ledger.records import StrategyRecord
 from ufos_nautilus.ledger.sqlite import open_sqlite
 from ufos_nautilus.ledger.store_append import Appender
 from ufos_nautilus.ledger.store_write import SqliteWriter, Writer
@@ -55,6 +56,13 @@ class FreshStore(Appender):
         """Return one entry; see `LedgerStore.entry`."""
         with self._reading() as store:
             return store.entry(seq)
+
+    def put_strategies(self, *rows: StrategyRecord) -> None:
+        """Write strategies; see `LedgerStore.put_strategies`."""
+        values = [(row.id, row.name, row.logic_path, format(row.allocation_pct, "f")) for row in rows]
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany("INSERT OR REPLACE INTO strategies VALUES (?, ?, ?, ?)", values)
+        self._connection.execute("COMMIT")
 
     def discard(self) -> None:
         """Take everything out of the journal again: for a run that did not end well."""
