@@ -9,7 +9,7 @@ import pytest
 
 from tests.books.orders import OneOfEach, RefusingGate
 from tests.specs import book_spec, market_spec
-from ufos_nautilus.engine import RunResult, parse_spec, run_backtest
+from ufos_nautilus.engine import GateRequest, RunResult, parse_spec, run_backtest
 from ufos_nautilus.engine import backtest as backtest_module
 from ufos_nautilus.errors import RunFailedError, SpecError
 from ufos_nautilus.run_schemas import SCHEMAS
@@ -156,6 +156,19 @@ def test_a_refused_order_never_reaches_the_engine(tmp_path: Path, monkeypatch: p
     assert book.events == []
     assert result["denied"] == len(book.denials) == result.table("denials").height == 4
     assert set(result.table("denials")["reason"]) == {"refused on purpose"}
+
+
+def test_a_list_with_one_refused_order_is_not_sent_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PickyGate(RefusingGate):
+        def review(self, request: GateRequest) -> str | None:
+            price = getattr(request.order, "price", None)
+            return "refused on purpose" if str(price) == "88.00" else None
+
+    result, book = run_with_gate(PickyGate(), tmp_path, monkeypatch)
+    assert [d.reason for d in book.denials] == ["refused on purpose"]
+    prices = {str(p) for p in result.orders["price"].to_list()}
+    assert not {p for p in prices if p.startswith(("88", "89"))}
+    assert any(p.startswith("91") for p in prices), "orders outside the list are not concerned"
 
 
 def test_a_refused_modification_leaves_the_order_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

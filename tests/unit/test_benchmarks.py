@@ -110,6 +110,13 @@ def test_the_sma_book_trades_at_every_crossing(tmp_path: Path, scratch: replay.S
     assert result.summary["orders"] == crossings(closes, 10, 50) > 5
 
 
+def test_the_book_that_counts_orders_sends_one_at_every_bar(tmp_path: Path, scratch: replay.Scratch) -> None:
+    catalog = bars_catalog(tmp_path / "catalog", [100.0 + (i % 7) for i in range(60)])
+    each = ['books.0.class_path="benchmarks.books:OrderEachBar"', f'data.0.catalog="{catalog}"']
+    _, result = replay.whole_run(replay.load(shell.SMA_SPEC, each), scratch)
+    assert result["orders"] == result["fills"] == 60
+
+
 def test_cases_take_turns_and_the_least_time_counts() -> None:
     order: list[str] = []
 
