@@ -37,7 +37,7 @@ from nautilus_trader.model import (
 )
 
 from ufos_nautilus.engine.gate import GateRequest
-from ufos_nautilus.engine.halt_flag import HaltFlag
+from ufos_nautilus.risk.halt_flag import HaltFlag
 from ufos_nautilus.engine.instruments import to_engine
 from ufos_nautilus.engine.risk_audit import RiskAudit
 from ufos_nautilus.engine.risk_gate import RiskGate

@@ -1,11 +1,13 @@
 """Times the sandbox against the same backtest on the host: `python benchmarks/sandbox_bench.py [--rows 100000]`.
 
-The host's run is one more in a process that has the engine loaded already, the most favourable case for the host. Warm:
-a container waits ready; cold: none does, and the clock runs from the request to the result, everything included.
-Other work on the machine shows in all rows alike, so read the smallest beside the median.
+Two runs on the host stand beside it, each in a process that has the engine loaded already: `host` is what `ufos
+backtest` does, with its tables, samples and stored result; `bare` loads and runs and keeps nothing, the most favourable
+case. Warm: a container waits ready; cold: none does; both clocks run from the request to the judged result. Other work
+on the machine shows in all rows alike, so read the smallest beside the median.
 """
 
 import argparse
+import gc
 import json
 import os
 import statistics
@@ -19,8 +21,9 @@ from typing import Any
 from ufos_nautilus.engine import parse_spec, run_backtest
 from ufos_sandbox import DataRequest, Limits, Sandbox
 from ufos_sandbox.image.build import build
-from ufos_sandbox.requests import make_spec
+from ufos_sandbox.requests import check_spec, make_spec
 from ufos_sandbox.samples import INSTRUMENT, sample_catalog
+from ufos_sandbox.slices import guest_tables
 
 STRATEGY = '''
 from nautilus_trader.model import InstrumentId, OrderSide
@@ -69,29 +72,33 @@ def main() -> None:
 
 def measure(folder: Path, data: DataRequest, runs: int, patience_s: float) -> dict[str, Any]:
     params = {"instrument_id": INSTRUMENT}
-    with Sandbox(Limits(), pool_size=1) as warm, Sandbox(Limits(), pool_size=0) as cold:
-        host, sandboxed, from_cold, inside = [], [], [], []
+    with Sandbox(Limits()) as warm, Sandbox(Limits(), pool_size=0) as cold:
+        host, bare, sandboxed, from_cold, inside = [], [], [], [], []
         spec = host_spec(folder, data, warm, params)
         # By turns, so that whatever else the machine does falls on all alike.
         for _ in range(runs):
             wait_quiet(patience_s)
             host.append(timed(lambda: run_backtest(spec, root=folder / "runs")))
+            wait_quiet(patience_s)
+            bare.append(bare_run(folder, data, warm, params))
             warm.pool.wait_full(30)
             wait_quiet(patience_s)
             sandboxed.append(timed(lambda: inside.append(run(warm, data, params))))
             warm.pool.wait_full(30)
             wait_quiet(patience_s)
             from_cold.append(timed(lambda: run(cold, data, params)))
-        overhead = [s - h for s, h in zip(sandboxed, host, strict=True)]
         refills = list(warm.pool.refill_ms)
         return {
             "host_ms": summary(host),
+            "bare_ms": summary(bare),
             "warm_ms": summary(sandboxed),
-            "warm_minus_host_ms": summary(overhead),
+            "warm_minus_host_ms": summary(less(sandboxed, host)),
+            "warm_minus_bare_ms": summary(less(sandboxed, bare)),
             "cold_ms": summary(from_cold),
             "refill_ms": summary(refills),
             "inside_ms": {
-                k: round(statistics.median(r[k] for r in inside), 1) for k in ("send", "slice", "load", "run")
+                k: round(statistics.median(r[k] for r in inside), 1)
+                for k in ("cut", "send", "slice", "load", "lock", "run", "audit")
             },
             "eight_at_once": burst(data, params),
         }
@@ -121,6 +128,33 @@ def host_spec(folder: Path, data: DataRequest, sandbox: Sandbox, params: dict[st
     spec["data"] = [{"catalog": str(data.catalog), "instruments": [INSTRUMENT]}]
     spec["books"][0]["class_path"] = "bench_turn:Turn"
     return parse_spec(spec)
+
+
+def bare_run(folder: Path, data: DataRequest, sandbox: Sandbox, params: dict[str, Any]) -> float:
+    """Do on the host what a container does between its slice and its result; return how long it took, ms."""
+    from ufos_sandbox.guest import session, worker
+
+    part = sandbox.slices.get(data)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        root = Path(scratch) / "slice"
+        for name, content in (file for table in part.tables for file in table.files):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+        marked = check_spec(make_spec(part, params)).marked
+        instruments = [i.to_dict() for i in part.instruments.values()]
+        gc.collect()
+        gc.freeze()
+        started = time.perf_counter()
+        prepared = session.prepare(marked, guest_tables(part), instruments, root)
+        prepared.run(session.find_book(worker.load_foreign(STRATEGY)), lambda _: None)
+        took = (time.perf_counter() - started) * 1e3
+        prepared.engine.dispose()
+        gc.unfreeze()
+    return took
+
+
+def less(some: list[float], others: list[float]) -> list[float]:
+    return [a - b for a, b in zip(some, others, strict=True)]
 
 
 def run(sandbox: Sandbox, data: DataRequest, params: dict[str, Any]) -> dict[str, float]:

@@ -62,9 +62,9 @@ def minute_bars(count: int = 3_000, seed: int = 5) -> pl.DataFrame:
     return pl.DataFrame({**columns, "volume": volume, "ts_event": ends, "ts_init": ends})
 
 
-def make_world(root: Path) -> Path:
+def make_world(root: Path, seconds: float = 60.0) -> Path:
     """Write a folder with two small catalogs: a generated market with an order book, and minute bars."""
-    spec = SyntheticSpec(kind="single", seed=3, params={"duration_s": 60.0})
+    spec = SyntheticSpec(kind="single", seed=3, params={"duration_s": seconds})
     params = make_params(synthetic.SingleMarketParams, spec)
     import_recording(
         root / "catalogs" / "sim",

@@ -26,7 +26,7 @@ def sandbox(image: Api) -> Iterator[Sandbox]:
     """A sandbox with two warm containers; nothing of it is left afterwards."""
     with Sandbox(Limits(wall_s=20)) as made:
         yield made
-    assert wait_for(lambda: not own_containers(image)), "containers were left behind"
+    assert wait_for(lambda: not own_containers(image), 30), "containers were left behind"
 
 
 @pytest.fixture(scope="session")

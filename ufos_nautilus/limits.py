@@ -167,6 +167,8 @@ SANDBOX_GRACE_S: Final = 3.0
 """Seconds after its deadline in which a container has ended, whatever became of the host process."""
 SANDBOX_CPU_GRACE_S: Final = 5.0
 """CPU seconds beyond the wall time before the kernel ends a run by itself."""
+SANDBOX_CPUS: Final = 2
+"""Processors one container may use at a time; with one, its threads wait for each other and load data at half speed."""
 SANDBOX_MEMORY_MB: Final = 1024
 """Memory of one container; there is no swap."""
 SANDBOX_TMP_MB: Final = 64
@@ -249,6 +251,20 @@ PLAN_VALIDITY_S_MAX: Final = 7 * 86_400.0
 """Longest life of a plan, seconds."""
 PERFORMANCE_POINTS_MAX: Final = 1_000_000
 """Samples of one series of values that performance is measured on."""
+TARGET_RETURNS_MAX: Final = 5_000_000
+"""Returns of all names together that a target is made from."""
+RULE_PERIOD_MAX: Final = 5_000
+"""Bars that one indicator of a rule strategy looks back."""
+RULE_TEXT_MAX: Final = 200
+"""Characters of one condition of a rule strategy."""
+RULE_CONDITIONS_MAX: Final = 16
+"""Conditions to enter, and to leave, one side of a rule strategy."""
+RULE_SYMBOLS_MAX: Final = 5_000
+"""Symbols that a rule strategy names."""
+STRATEGY_FILE_BYTES_MAX: Final = 256 * 1024
+"""Size of a file with a rule strategy."""
+FACTOR_FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Unpacked size of a file of daily factors."""
 STRATEGY_RULES_MAX: Final = 50
 """Indicators, and conditions, of one rule strategy."""
 
@@ -320,7 +336,11 @@ MCP_CACHED_MAX: Final = 512
 MCP_CATALOGS_MAX: Final = 500
 """Catalogs looked at below the root."""
 MCP_INSTRUMENTS_MAX: Final = 100
-"""Instruments of one screen or one backtest."""
+"""Instruments that one call may name."""
+MCP_SCREEN_INSTRUMENTS_MAX: Final = 1_000
+"""Instruments that one screen looks at where none are named."""
+MCP_SYMBOLS_LISTED_MAX: Final = 2_000
+"""Names of instruments in one answer."""
 MCP_BARS_MAX: Final = 200_000
 """Bars of one instrument in one analysis."""
 MCP_SUBSCRIPTIONS_MAX: Final = 1_000

@@ -104,7 +104,7 @@ def book_at(found: Found, symbol: str, depth: int, at_ns: int = LATEST) -> dict[
 
     """
     spec = found.catalog.instrument(symbol)
-    tables = {t.kind: t for t in found.catalog.tables(symbol)}
+    tables = {t.kind: t for t in found.tables.get(symbol, ())}
     entry = tables.get("order_book_deltas") or tables.get("quotes")
     if entry is None:
         raise no_table(symbol, "order book and no quotes")

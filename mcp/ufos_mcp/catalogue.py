@@ -19,6 +19,7 @@ RULE_NAME: Final = r"^[a-z][a-z0-9-]{0,47}(@[0-9]{1,6})?$"
 NAME: Final = r"^[A-Za-z][A-Za-z0-9_@/-]{0,79}$"
 """What any name of a strategy looks like."""
 BASES: Final = ("Book", "RuleStrategy")
+DAILY: Final = "DailyBook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Listed:
     kind: Literal["book", "spec", "rule"]
     about: str
     where: str
+    daily: bool = False
+    """A book that acts once a session, on the daily panel's word."""
 
 
 @functools.cache
@@ -37,15 +40,22 @@ def books() -> dict[str, Listed]:
     spec = importlib.util.find_spec(PACKAGE)
     found: dict[str, Listed] = {}
     names: set[str] = set(BASES)
+    daily = {DAILY}
     for root in spec.submodule_search_locations or [] if spec else []:
         trees = {p: ast.parse(p.read_text("utf-8")) for p in sorted(Path(root).rglob("*.py"))}
         classes = [(p, node) for p, tree in trees.items() for node in tree.body if isinstance(node, ast.ClassDef)]
         while fresh := [(p, n) for p, n in classes if n.name not in names and _bases(n) & names]:
             for path, node in fresh:
                 names.add(node.name)
+                if _bases(node) & daily:
+                    daily.add(node.name)
+                if node.type_params:  # for others to build on
+                    continue
                 module = ".".join(path.relative_to(root).with_suffix("").parts)
                 about = (ast.get_docstring(node) or "").partition("\n")[0]
-                found[node.name] = Listed(node.name, "book", about, f"{PACKAGE}.{module}:{node.name}")
+                found[node.name] = Listed(
+                    node.name, "book", about, f"{PACKAGE}.{module}:{node.name}", node.name in daily
+                )
     return found
 
 

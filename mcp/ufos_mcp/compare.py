@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ufos_mcp.runs import Runs, read_json, trimmed
+from ufos_mcp.envelope import marked
+from ufos_mcp.runs import HOST, Runs, read_json, trimmed
 from ufos_nautilus.errors import DataError
 
 DIFFERENCES_MAX = 40
@@ -30,7 +31,9 @@ def side_by_side(runs: Runs, ids: Sequence[str]) -> dict[str, Any]:
     paths = dict.fromkeys(p for s in specs for p in s)
     differing = {p: [s.get(p) for s in specs] for p in paths if len({str(s.get(p)) for s in specs}) > 1}
     shown = dict(list(differing.items())[:DIFFERENCES_MAX])
-    return {"runs": list(ids), "figures": figures, "spec": shown, "differences": len(differing)}
+    out = {"runs": list(ids), "figures": figures, "spec": shown, "differences": len(differing)}
+    foreign = [s["run_id"] for s in summaries if s["label"] != HOST]
+    return marked(out, f"among them runs of foreign code in the sandbox: {', '.join(foreign)}") if foreign else out
 
 
 def flat(value: Any, path: str = "") -> dict[str, Any]:

@@ -5,7 +5,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,16 @@ from ufos_nautilus.limits import MCP_CATALOGS_MAX
 
 if TYPE_CHECKING:
     from ufos_nautilus.market.catalog import Catalog
+    from ufos_nautilus.market.instruments import InstrumentSpec
+    from ufos_nautilus.market.manifest import TableEntry
 
 SYMBOL: Final = r"^[A-Za-z0-9._/^=:+-]{1,64}$"
 """An instrument id with its venue, for example BTCUSDT-PERP.BINANCE or AUD/USD.SIM."""
 CATALOGS: Final = "catalogs"
+DERIVED: Final = "bar-quotes-"
+"""Catalogs that runs make from the bars of others; they hold nothing of their own."""
+GENERATED: Final = "generated/"
+"""Catalogs that runs made for themselves; those that somebody imported come first."""
 MANIFEST: Final = "ufos/manifest.json"
 LOOK_AGAIN_S: Final = 1.0
 Stamp = tuple[int, int]
@@ -33,7 +40,9 @@ class Found:
     name: str
     catalog: "Catalog"
     stamp: Stamp
-    symbols: frozenset[str]
+    instruments: Mapping[str, "InstrumentSpec"]
+    tables: Mapping[str, Sequence["TableEntry"]]
+    """Tables by instrument; an instrument without any has an empty list."""
 
 
 class Market:
@@ -89,7 +98,7 @@ class Market:
         return out
 
     def find(self, symbol: str, catalog: str = "") -> Found:
-        """Return the catalog that holds an instrument: the named one, or the last changed one of those that do.
+        """Return the catalog that holds an instrument: the named one, or the last changed one that somebody imported.
 
         Raises
         ------
@@ -100,19 +109,19 @@ class Market:
         if not re.fullmatch(SYMBOL, symbol) or ".." in symbol or symbol.startswith(("/", ".")):
             raise SpecError(f"{symbol[:80]!r} is no instrument id", expected="SYMBOL.VENUE, for example AAPL.XNAS")
         places = [self.catalog(catalog)] if catalog else self.all()
-        holding = [f for f in places if symbol in f.symbols]
+        holding = [f for f in places if symbol in f.instruments]
         if not holding:
-            known = sorted({s for f in places for s in f.symbols})
+            known = sorted({s for f in places for s in f.instruments})
             where = f"catalog {catalog!r}" if catalog else "any catalog"
             raise SpecError(f"there is no instrument {symbol!r} in {where}", expected=_nearest(symbol, known))
-        return max(holding, key=lambda f: (f.stamp, f.name))
+        return max(holding, key=lambda f: (not f.name.startswith(GENERATED), f.stamp, f.name))
 
-    def universe(self) -> list[dict[str, Any]]:
-        """Return every instrument of every catalog with its tables."""
+    def universe(self, catalogs: Sequence[Found] | None = None) -> list[dict[str, Any]]:
+        """Return every instrument with its tables, of every catalog or of some."""
         rows = []
-        for found in self.all():
-            for symbol, spec in found.catalog.instruments().items():
-                tables = found.catalog.tables(symbol)
+        for found in self.all() if catalogs is None else catalogs:
+            for symbol, spec in found.instruments.items():
+                tables = found.tables[symbol]
                 rows.append(
                     {
                         "symbol": symbol,
@@ -126,6 +135,30 @@ class Market:
                 )
         return rows
 
+    def overview(self, names: int, catalog: str = "") -> list[dict[str, Any]]:
+        """Return each catalog with its span, its tables, and the names of its first instruments; imported ones first.
+
+        Parameters
+        ----------
+        names : int
+            Names of one catalog.
+        catalog : str
+            Only this one.
+
+        """
+        rows = []
+        opened = [self.catalog(catalog)] if catalog else self.all()
+        for found in sorted(opened, key=lambda f: (f.name.startswith(GENERATED), f.name)):
+            tables = [t for entries in found.tables.values() for t in entries]
+            counts = Counter[str]()
+            for table in tables:
+                counts[table.kind] += table.rows
+            row: dict[str, Any] = {"catalog": found.name, "instruments": len(found.instruments), "tables": dict(counts)}
+            if tables:
+                row |= {"first": iso(min(t.first_ns for t in tables)), "last": iso(max(t.last_ns for t in tables))}
+            rows.append(row | {"symbols": sorted(found.instruments)[:names]})
+        return rows
+
     def _look(self) -> dict[str, Stamp]:
         stamps: dict[str, Stamp] = {}
         for depth in ("*", "*/*"):
@@ -133,6 +166,8 @@ class Market:
                 if len(stamps) >= MCP_CATALOGS_MAX:
                     return stamps
                 folder = path.parent.parent
+                if folder.name.startswith(DERIVED):
+                    continue
                 if folder.resolve().is_relative_to(self._folder.resolve()):  # a link must not lead elsewhere
                     status = os.stat(path)
                     stamps[folder.relative_to(self._folder).as_posix()] = (status.st_mtime_ns, status.st_size)
@@ -145,7 +180,11 @@ class Market:
         root = self._folder / name
         # Not `Catalog.open`: that mends what an interrupted import left, and a reader mends nothing.
         catalog = Catalog(root, read_manifest(root))
-        return Found(name, catalog, stamp, frozenset(catalog.instruments()))
+        instruments = catalog.instruments()
+        tables: dict[str, list[TableEntry]] = {symbol: [] for symbol in instruments}
+        for table in catalog.tables():
+            tables.setdefault(table.instrument_id, []).append(table)
+        return Found(name, catalog, stamp, instruments, tables)
 
 
 def _nearest(name: str, known: list[str]) -> str:

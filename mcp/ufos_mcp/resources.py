@@ -6,9 +6,11 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 
+from ufos_mcp import rules
 from ufos_mcp.plain import bounded_json, explain
 from ufos_mcp.runs import PARTS, trimmed
 from ufos_mcp.services import Services
+from ufos_mcp.tools.data import NAMES_SHOWN
 from ufos_mcp.tools.insights import shown
 from ufos_nautilus.errors import BadInputError, DataError, UfosError
 from ufos_nautilus.limits import MCP_ROWS_MAX
@@ -78,8 +80,10 @@ class Resources:
         """Return every instrument."""
 
         def read() -> str:
-            rows = self._services.market.universe()
-            return bounded_json({"instruments": rows[:MCP_ROWS_MAX], "total": len(rows)}, "the universe")
+            market = self._services.market
+            rows, catalogs = market.universe(), market.overview(NAMES_SHOWN)
+            found = {"instruments": rows[:MCP_ROWS_MAX], "total": len(rows), "catalogs": catalogs}
+            return bounded_json(found, "the universe")
 
         return await _asked(read)
 
@@ -98,10 +102,7 @@ class Resources:
 
     async def strategy_schema(self) -> str:
         """Return the schema of rule strategies."""
-        try:
-            return bounded_json(await self._services.rules.schema(), "the schema")
-        except UfosError as error:
-            raise _refused(error) from error
+        return await _asked(lambda: bounded_json(rules.schema(), "the schema"))
 
 
 async def _asked(read: Any) -> str:

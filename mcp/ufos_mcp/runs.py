@@ -4,10 +4,12 @@ import difflib
 import json
 import re
 from collections import OrderedDict
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from ufos_mcp.envelope import marked
 from ufos_nautilus.engine.runs import list_runs
 from ufos_nautilus.errors import BadInputError, DataError, LimitExceededError, SpecError
 from ufos_nautilus.limits import MCP_CACHED_MAX, MCP_ROWS_MAX, RUN_JSON_BYTES_MAX
@@ -20,6 +22,7 @@ PARTS: Final = (
     "summary",
     "spec",
     "result",
+    "statistics",
     "equity",
     "fills",
     "orders",
@@ -29,9 +32,13 @@ PARTS: Final = (
     "markouts",
 )
 """What a run's resource can be asked for."""
+HOST: Final = "host"
+"""Label of a run of the product's own books; code from elsewhere has the label of the sandbox."""
 SHARPE_DAYS_MIN: Final = 20
 """Days a run must span before a daily Sharpe ratio means anything."""
 CURVE_POINTS: Final = 200
+SHOWN_MAX: Final = 10
+"""Instruments a summary names."""
 NANOSECONDS: Final = "%Y-%m-%dT%H:%M:%S%.9fZ"
 Summary = dict[str, Any]
 
@@ -103,13 +110,20 @@ class Runs:
         if offset < 0 or not 1 <= limit <= MCP_ROWS_MAX:
             raise SpecError(f"offset {offset}, limit {limit}", expected=f"from 0; 1 to {MCP_ROWS_MAX}")
         path = self.directory(run_id)
+        data, label = self._part(path, part, offset, limit), label_of(read_json(path / "result.json"))
+        return data if label == HOST else marked(data, f"run of foreign code in the sandbox, labelled {label}")
+
+    def _part(self, path: Path, part: str, offset: int, limit: int) -> dict[str, Any]:
         if part == "summary":
-            return self.summary(run_id)
+            return self.summary(path.name)
         if part in ("spec", "result"):
-            return {"run_id": run_id, part: read_json(path / f"{part}.json")}
+            return {"run_id": path.name, part: read_json(path / f"{part}.json")}
+        if part == "statistics":
+            result = read_json(path / "result.json")
+            return {"run_id": path.name} | {k: result[k] for k in ("statistics", "performance") if result.get(k)}
         if part == "equity":
-            return {"run_id": run_id, "equity": curves(path, CURVE_POINTS)}
-        return {"run_id": run_id, "part": part, **_page(path / f"{part}.parquet", offset, limit)}
+            return {"run_id": path.name, "equity": curves(path, CURVE_POINTS)}
+        return {"run_id": path.name, "part": part, **_page(path / f"{part}.parquet", offset, limit)}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -147,17 +161,17 @@ def figures(path: Path) -> Summary:
     return {
         "run_id": path.name,
         "status": result.get("status"),
-        "label": (result.get("sandbox") or {}).get("label", "host"),
+        "label": label_of(result),
         "net_pnl": result.get("net_pnl") or {},
         "return": {code: _share(frame) for code, frame in totals.items()},
         "max_drawdown": {code: fall.amount for code, fall in deepest.items()},
-        "sharpe": returns.get("Sharpe Ratio (252 days)") if days >= SHARPE_DAYS_MIN else None,
-        "win_rate": _win_rate(statistics),
+        "sharpe": _rounded(returns.get("Sharpe Ratio (252 days)")) if days >= SHARPE_DAYS_MIN else None,
+        "win_rate": _rounded(_win_rate(statistics)),
         "fees": money_by(fills, "commission_currency", "commission") if fills is not None else {},
         "orders": result.get("orders"),
         "fills": result.get("fills"),
         "refused": (result.get("denied") or 0) + (result.get("rejected") or 0),
-        "max_inventory": result.get("max_inventory") or {},
+        "max_inventory": few(result.get("max_inventory") or {}),
         "rows": result.get("rows"),
         "elapsed_s": result.get("elapsed_s"),
         "digest": result.get("digest"),
@@ -204,6 +218,21 @@ def _page(file: Path, offset: int, limit: int) -> dict[str, Any]:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(f"{file.name} can't be read", next_step="run it again") from error
     return {"total": total, "offset": offset, "columns": frame.columns, "rows": [list(r) for r in frame.iter_rows()]}
+
+
+def label_of(result: Mapping[str, Any]) -> str:
+    """Return what the sandbox made of a run, or that it was the product's own."""
+    return str((result.get("sandbox") or {}).get("label", HOST))
+
+
+def few(items: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the first entries, and how many more there are."""
+    left = len(items) - SHOWN_MAX
+    return dict(list(items.items())[:SHOWN_MAX]) | ({"more": left} if left > 0 else {})
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
 
 
 def _share(frame: "pl.DataFrame") -> float | None:

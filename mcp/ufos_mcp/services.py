@@ -19,7 +19,6 @@ from ufos_mcp.jobs import Jobs
 from ufos_mcp.market import Market
 from ufos_mcp.metrics import Metrics
 from ufos_mcp.protection import MemoryGuard, Rates, Turns
-from ufos_mcp.rules import Rules
 from ufos_mcp.runs import Runs
 from ufos_mcp.settings import Settings
 from ufos_mcp.subscriptions import LegacySubscriptions, publish, watch
@@ -68,7 +67,6 @@ class Services:
         self.turns = Turns(s.calls_at_once)
         environment = {"UFOS_RUNS": str(s.runs)} | s.environment
         self.helper = Helper(s.root, environment)
-        self.rules = Rules(self.helper)
         self.jobs = Jobs(s.root, s.runs, environment, s.workers, self.memory)
         self.metrics.gauges |= {
             "ufos_mcp_jobs": lambda: float(self.jobs.running()),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from ufos_mcp.market import Found, parse_time
+from ufos_mcp.market import Found, parse_time, to_ns
 from ufos_nautilus.errors import LimitExceededError, SpecError
 from ufos_nautilus.limits import MCP_SWEEP_RUNS_MAX
 from ufos_nautilus.market.instruments import InstrumentSpec
@@ -16,6 +16,11 @@ from ufos_nautilus.market.instruments import InstrumentSpec
 START_AMOUNT: Final = "1000000"
 LEVERAGE: Final = 10
 BOOK_ID: Final = "RESEARCH-1"
+SAMPLES: Final = 10_000
+"""Samples of equity and inventory over the span of a run, at most one a second."""
+SAMPLE_S_MAX: Final = 31 * 86_400.0
+PANEL: Final = {"id": "DAILY-PANEL", "class_path": "ufos_strategies.actors.daily_panel:DailyPanel"}
+"""Tells daily books when a session is."""
 TABLES: Final = ("quotes", "trades", "bars")
 
 
@@ -60,7 +65,7 @@ def data_part(found: Found, ask: Ask) -> dict[str, Any]:
         raise SpecError("no symbols", expected='for example ["BTCUSDT-PERP.BINANCE"]', next_step="describe_data")
     for symbol in ask.symbols:
         found.catalog.instrument(symbol)
-    kinds = {t.kind for s in ask.symbols for t in found.catalog.tables(s)}
+    kinds = {t.kind for s in ask.symbols for t in found.tables.get(s, ())}
     light = [k for k in TABLES if k in kinds]
     if ask.depth and "order_book_deltas" not in kinds:
         raise SpecError(f"{', '.join(ask.symbols)}: no order book", expected="depth false", next_step="describe_data")
@@ -92,16 +97,40 @@ def venues(found: Found, ask: Ask, tables: Sequence[str]) -> list[dict[str, Any]
     ]
 
 
-def run_spec(name: str, found: Found, ask: Ask, class_path: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run spec with one book."""
+def run_spec(name: str, found: Found, ask: Ask, book: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run spec with one book: its class, its parameters, and its capital where it has its own."""
     data = data_part(found, ask)
+    interval = max(1.0, round(_span_s(found, ask) / SAMPLES, 3))
     return {
         "name": name,
         "seed": ask.seed,
         "data": [data],
         "venues": venues(found, ask, data["tables"]),
-        "books": [{"id": BOOK_ID, "class_path": class_path, "params": dict(params)}],
+        "books": [{"id": BOOK_ID, **book}],
+        "recording": {"sample_interval_s": min(interval, SAMPLE_S_MAX)},
     }
+
+
+def daily(spec: Mapping[str, Any], found: Found, ask: Ask) -> dict[str, Any]:
+    """Return a run spec whose book acts once a session: with the panel, capital, and quotes made from bars."""
+    (data,), (book,) = spec["data"], spec["books"]
+    out = {**spec, "actors": [PANEL]}
+    currency = found.catalog.instrument(ask.symbols[0]).settlement
+    out["books"] = [{**book, "capital": [f"{START_AMOUNT} {currency}"]}]
+    if "quotes" not in data["tables"]:
+        out["data"] = [{**data, "quotes_from_bars": {}}]
+        # Quotes come twice a day: what one order takes is there again for the next, and bars don't move the market.
+        calm = {"queue_position": False, "liquidity_consumption": False, "bar_execution": False}
+        out["venues"] = [{**venue, **calm} for venue in spec["venues"]]
+    return out
+
+
+def _span_s(found: Found, ask: Ask) -> float:
+    tables = [t for s in ask.symbols for t in found.tables.get(s, ())]
+    first, last = parse_time(ask.start, "start"), parse_time(ask.end, "end")
+    start = to_ns(first) if first else min(t.first_ns for t in tables)
+    end = to_ns(last) if last else max(t.last_ns for t in tables)
+    return (end - start) / 1e9
 
 
 def combinations(sweep: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

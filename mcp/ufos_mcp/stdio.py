@@ -14,7 +14,7 @@ from typing import Any, Final
 import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
-from mcp.types import INVALID_REQUEST, PARSE_ERROR
+from mcp.types import INVALID_REQUEST, PARSE_ERROR, jsonrpc_message_adapter
 
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.limits import MCP_MESSAGE_BYTES_MAX
@@ -75,7 +75,13 @@ class Lines:
             await self._writer.error(PARSE_ERROR, "Parse error")
             return ""
         if isinstance(found, dict) and found.get("jsonrpc") == "2.0" and {"method", "result", "error"} & found.keys():
-            return text
+            try:
+                jsonrpc_message_adapter.validate_json(
+                    text, by_name=False
+                )  # what the SDK can't read it drops in silence
+                return text
+            except ValueError:
+                pass
         identifier = found.get("id") if isinstance(found, dict) else None
         known = identifier if isinstance(identifier, str | int) and not isinstance(identifier, bool) else None
         await self._writer.error(INVALID_REQUEST, "Not one JSON-RPC 2.0 message", known)

@@ -10,7 +10,7 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import ToolAnnotations
-from pydantic import ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ufos_mcp.plain import explain
 from ufos_nautilus.errors import UfosError
@@ -120,6 +120,8 @@ def _compact(node: Any, defs: dict[str, Any]) -> Any:
             continue
         if key in _SIZES or (key == "additionalProperties" and value is True):
             continue
+        if key == "minimum" and value in (0, 1):  # nobody asks for less than nothing
+            continue
         if key == "properties":
             out[key] = {name: _compact(child, defs) for name, child in value.items()}
         else:
@@ -127,7 +129,7 @@ def _compact(node: Any, defs: dict[str, Any]) -> Any:
     return out
 
 
-def readable(error: ValidationError, model: type[ArgModelBase]) -> str:
+def readable(error: ValidationError, model: type[BaseModel]) -> str:
     """Return what is wrong with arguments in one line each, with the nearest valid name for an unknown one."""
     names = [f.alias or n for n, f in model.model_fields.items()]
     lines = []

@@ -37,7 +37,8 @@ TEXTS: Final[dict[str, str]] = {
     "list_strategies": _line(
         """
         Strategies that can run: books of the product, specs/NAME (whole runs), saved rules. name: its parameters
-        (get_strategy_schema); name "rule": the schema and examples for create_strategy. Next: run_backtest.
+        (get_strategy_schema); "rule": schema and examples for create_strategy; "code": a template for backtest_code.
+        Example {"name":"rule"}. Next: create_strategy, run_backtest.
         """
     ),
     "create_strategy": _line(
@@ -51,43 +52,44 @@ TEXTS: Final[dict[str, str]] = {
         """
         Run a strategy over recorded data and store the run; at most 16 runs with sweep (optimize_parameters), best
         first. hypothesis: what you test and why; every run counts as a trial of it. knowledge_cutoff: last month of
-        your training data. depth: replay the full order book. The run goes on after wait_s. Example
-        {"strategy":"rsi-dip","symbols":["BTC-PERP.FTX"],"hypothesis":"dips under RSI 30 rebound within a
-        day","sweep":{"quantity":["1","2"]}}. Next: get_backtest, show_pnl, save_insight.
+        your training data. depth: replay the full order book. params of a rule: dotted keys of its spec. The run
+        goes on after wait_s. Example {"strategy":"rsi-dip","symbols":["BTC-PERP.FTX"],"hypothesis":"dips under RSI
+        30 rebound within a day","sweep":{"exits.max_bars":[5,20]}}. Next: get_backtest, show_pnl, save_insight.
         """
     ),
     "backtest_code": _line(
         """
         backtest_strategy from code: Python defining one subclass of ufos_nautilus.engine.Book with a BookConfig,
         run in a container without network; label verified, plausible or rejected says what the result is worth.
-        Prefer create_strategy where rules suffice. Other arguments as in run_backtest. Next: get_backtest,
-        show_pnl.
+        Prefer create_strategy where rules suffice. Other arguments as in run_backtest. Example {"code":"class
+        Dip(Book): ...","symbols":["BTC-PERP.FTX"],"hypothesis":"dips rebound"}. Next: get_backtest, show_pnl.
         """
     ),
     "get_backtest": _line(
         """
-        Runs (analyze_strategy, generate_report) and jobs (get_task_status). Empty: newest runs. One run: part.
-        Several: side by side. A job: its state; cancel ends it. Example
-        {"runs":["rsi-dip-0a1b2c3d4e5f"],"part":"fills"}.
+        Runs (analyze_strategy, risk_analysis, generate_report) and jobs (get_task_status). Empty: newest runs. One
+        run: part. Several: side by side. A job: its state; cancel ends it. Example
+        {"runs":["rsi-dip-0a1b2c3d4e5f"],"part":"fills"}. Next: show_pnl, save_insight.
         """
     ),
     "show_pnl": _line(
         """
-        Chart of a run's profit over time, as image and text. Next: save_insight.
+        Chart of a run's profit over time, as image and text. Example {"run":"rsi-dip-0a1b2c3d4e5f"}. Next:
+        save_insight.
         """
     ),
     "save_insight": _line(
         """
         Keep what was learned for later sessions, also what failed. importance 1 (detail) to 5 (changes everything);
         runs: evidence. Example {"kind":"failure","text":"RSI dips do not rebound in a
-        downtrend","tags":["rsi"],"importance":4}.
+        downtrend","tags":["rsi"],"importance":4}. Next: search_research.
         """
     ),
     "search_research": _line(
         """
         Search insights (search_insights), hypotheses, trials and strategies by words; empty query: the newest.
         failed: only what did not work (get_failed_strategies). Look here before trying something again. Example
-        {"query":"rsi rebound","failed":true}.
+        {"query":"rsi rebound","failed":true}. Next: create_strategy.
         """
     ),
 }

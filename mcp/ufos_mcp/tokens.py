@@ -1,7 +1,6 @@
 """Keys for the HTTP transport: shown once, stored as hashes, each with a name, scopes and an end."""
 
 import hashlib
-import hmac
 import json
 import os
 import secrets
@@ -45,6 +44,7 @@ class KeyFile:
         self.path = path
         self._stamp: tuple[int, int] | None = None
         self._keys: list[Key] = []
+        self._by_digest: dict[str, Key] = {}
 
     def read(self) -> list[Key]:
         """Return all keys, read again where the file changed.
@@ -58,6 +58,7 @@ class KeyFile:
         try:
             status = self.path.stat()
         except FileNotFoundError:
+            self._stamp, self._keys, self._by_digest = None, [], {}
             return []
         if status.st_mode & 0o077:
             raise DataError(
@@ -70,8 +71,14 @@ class KeyFile:
                 self._keys = [Key(r["name"], r["sha256"], tuple(r["scopes"]), int(r["expires"])) for r in rows]
             except (ValueError, KeyError, TypeError) as error:
                 raise DataError(f"{self.path} is damaged: {error}", expected="a file of `ufos mcp token`") from error
+            self._by_digest = {key.sha256: key for key in self._keys}
             self._stamp = stamp
         return self._keys
+
+    def find(self, sha256: str) -> Key | None:
+        """Return the key of a digest, or None."""
+        self.read()
+        return self._by_digest.get(sha256)
 
     def add(self, name: str, scopes: Sequence[str], days: int) -> str:
         """Make a key and return its secret, which is stored nowhere.
@@ -127,12 +134,8 @@ class Verifier:
         self._keys = keys
 
     async def verify_token(self, token: str) -> AccessToken | None:
-        """Return the access of a token, or None; how long this takes says nothing of the secret."""
-        found = None
-        wanted = digest(token)
-        for key in self._keys.read():
-            if hmac.compare_digest(key.sha256, wanted):
-                found = key
+        """Return the access of a token, or None; it is looked up by its digest, which nobody can choose."""
+        found = self._keys.find(digest(token))
         if found is None or found.expires <= time.time():
             return None
         return AccessToken(token=found.name, client_id=found.name, scopes=list(found.scopes), expires_at=found.expires)

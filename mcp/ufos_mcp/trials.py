@@ -11,6 +11,7 @@ import anyio
 from ufos_mcp.jobs import Job, State
 from ufos_mcp.runs import trimmed
 from ufos_mcp.services import Services
+from ufos_mcp.workers import WorkerError
 from ufos_nautilus.errors import BadInputError, SpecError
 
 CUTOFF = r"^(\d{4}-\d{2}(-\d{2})?)?$"
@@ -69,7 +70,8 @@ def _count(services: Services, trial: Trial, job: Job, outcome: State) -> dict[s
         except BadInputError as problem:
             error = problem.problem
     verdict_of_sandbox = job.result.get("sandbox") or {}
-    if verdict_of_sandbox.get("group") == "infrastructure":
+    unavailable = isinstance(job.error, WorkerError) and job.error.kind == "SandboxUnavailableError"
+    if unavailable or verdict_of_sandbox.get("group") == "infrastructure":
         return {"experiment": trial.experiment, "counted": False}  # nothing was tried
     status = "completed" if outcome == "done" and run_id else outcome
     verdict = verdict_of(
@@ -111,9 +113,9 @@ def cutoff_day(text: str) -> date | None:
         raise SpecError(f"knowledge_cutoff is {text[:20]!r}", expected="a month or a day, such as 2026-03") from None
 
 
-def hindsight(cutoff: str, first: str, last: str) -> str:
+def hindsight(cutoff: str, data: Mapping[str, Any]) -> str:
     """Say whether a model may know the data from its training; such a result proves little."""
-    day = cutoff_day(cutoff)
+    day, first, last = cutoff_day(cutoff), data.get("first", ""), data.get("last", "9")
     if day is None:
         return "undeclared: the model may know this data from its training"
     if last[:10] <= day.isoformat():

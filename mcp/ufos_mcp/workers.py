@@ -20,7 +20,7 @@ from ufos_nautilus.limits import MCP_JOB_GRACE_S, MCP_JOB_LINE_BYTES_MAX
 COMMAND: Final = (sys.executable, "-m", "ufos_nautilus.cli.worker")
 PASSED_ON: Final = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "PYTHONPATH", "PYTHONWARNINGS", "VIRTUAL_ENV", "DOCKER_HOST",
-    "XDG_RUNTIME_DIR", "UFOS_GENERATED", "POLARS_MAX_THREADS",
+    "XDG_RUNTIME_DIR", "UFOS_GENERATED", "UFOS_SANDBOX_IMAGE", "POLARS_MAX_THREADS",
 )  # fmt: skip
 """Variables a worker gets; nothing else of the server's environment reaches code that runs there."""
 STDERR_KEPT: Final = 4_000

@@ -124,8 +124,12 @@ def endless_loop_in_many_threads():
     """Many busy threads get no more than the container's share, and end with it."""
     import threading
 
+    def spin():
+        while True:
+            pass
+
     for _ in range(20):
-        threading.Thread(target=lambda: [None for _ in iter(int, 1)], daemon=True).start()
+        threading.Thread(target=spin, daemon=True).start()
     while True:
         pass
 

@@ -25,6 +25,7 @@ def hindsight():
     def change(result):
         import gc
 
+        gc.unfreeze()
         book = next(o for o in gc.get_objects() if isinstance(o, Book))
         seen = book.seen
         picks = []
@@ -138,6 +139,7 @@ def market_data_among_objects():
 
     from nautilus_trader.model import QuoteTick
 
+    gc.unfreeze()
     return [o for o in gc.get_objects() if isinstance(o, QuoteTick)]
 
 

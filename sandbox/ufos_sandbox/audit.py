@@ -15,7 +15,7 @@ from ufos_sandbox.slices import Slice
 
 LIMITED = ("LIMIT", "MARKET_TO_LIMIT", "STOP_LIMIT", "LIMIT_IF_TOUCHED", "TRAILING_STOP_LIMIT")
 TYPES = (*LIMITED, "MARKET", "STOP_MARKET", "MARKET_IF_TOUCHED", "TRAILING_STOP_MARKET")
-ENGINE_ID = re.compile(r"O-(\d{8}-\d{6})-[A-Z0-9]+-[A-Z0-9-]+?-(\d+)")
+ENGINE_ID = re.compile(r"O-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)-[A-Z0-9]+-[A-Z0-9-]+?-(\d+)", re.ASCII)
 SLICE_ID = re.compile(r"-E\d+$")
 AVERAGE_TOLERANCE = Decimal("1e-6")
 """Relative; the engine keeps averages as floats."""
@@ -95,10 +95,10 @@ def _check_ids(orders: list[Order], findings: Findings) -> None:
             if not SLICE_ID.search(order.client_order_id):
                 findings.unclear("orders with names that are not the engine's")
             continue
-        made = datetime.strptime(match[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+        made = datetime(*map(int, match.groups()[:6]), tzinfo=UTC)  # pyright: ignore[reportArgumentType]
         if int(made.timestamp()) != order.ts_init // 1_000_000_000:
             findings.against(f"order {order.client_order_id} says that it was made at {order.ts_init}")
-        numbers.add(int(match[2]))
+        numbers.add(int(match[7]))
     if numbers:
         findings.unclear("orders that were made and not reported", max(numbers) - len(numbers))
 

@@ -24,12 +24,15 @@ from ufos_sandbox.limits import Limits
 from ufos_sandbox.messages import Ready
 from ufos_sandbox.requests import check_spec
 from ufos_sandbox.stream import Stream
+from ufos_sandbox.unfinished import end_unfinished
 
 WARM_SPEC = "UFOS_WARM_SPEC"
 """Environment variable in which a guest finds the spec of its tiny first run."""
 SILENCE_S = 3 * SANDBOX_HEARTBEAT_S
 CPU_PERIOD_US = 10_000
 """A container that used its share waits for the rest of a period: 10 ms instead of the usual 100."""
+CPU_SHARES = 512
+"""Weight against other work of the machine; 1024 is normal, so that a busy guest never slows down its host by half."""
 FILE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -143,6 +146,8 @@ class DockerBackend:
         self.api, self.runtime = api, runtime
         self.name = f"docker/{runtime}"
         self._image_id = ""
+        self._unsure: set[str] = set()
+        """Containers that could not be removed because the engine did not answer."""
 
     @property
     def image(self) -> str:
@@ -187,11 +192,18 @@ class DockerBackend:
             self._forget(container_id)
             self.api.close_thread()
             raise SandboxUnavailableError(f"the Docker engine does not answer: {str(error)[:200]}") from None
+        if self._unsure:
+            self._look_after()
         return Container(self, container_id, stream, limits, started)
 
     def remove(self, container_id: str) -> None:
-        """Kill and remove one."""
-        self.api.remove_container(container_id)
+        """Kill and remove one; where the engine does not answer, once it does."""
+        try:
+            gone = self.api.remove_container(container_id)
+        except SandboxUnavailableError:
+            gone = False
+        if not gone:
+            self._unsure.add(container_id)
 
     def died_of_memory(self, container_id: str) -> bool:
         """Tell whether the engine saw process 1 run out of memory; False where the container is gone already."""
@@ -215,7 +227,16 @@ class DockerBackend:
     def _forget(self, container_id: str) -> None:
         if container_id:
             with suppress(Exception):
-                self.api.remove_container(container_id)
+                self.remove(container_id)
+
+    def _look_after(self) -> None:
+        """Remove what could not be removed while the engine was away; end what it has forgotten."""
+        for container_id in list(self._unsure):
+            self._unsure.discard(container_id)
+            with suppress(Exception):
+                self.remove(container_id)
+                if container_id not in self._unsure and not self.api.knows_container(container_id):
+                    end_unfinished(container_id)
 
     def _config(self, limits: Limits, warm: bool) -> dict[str, Any]:
         client = self.api.client
@@ -240,7 +261,12 @@ class DockerBackend:
             oom_score_adj=1000,
             auto_remove=True,
         )
-        host |= {"CpuPeriod": CPU_PERIOD_US, "CpuQuota": int(limits.cpus * CPU_PERIOD_US), "CgroupnsMode": "private"}
+        host |= {
+            "CpuPeriod": CPU_PERIOD_US,
+            "CpuQuota": int(limits.cpus * CPU_PERIOD_US),
+            "CpuShares": CPU_SHARES,
+            "CgroupnsMode": "private",
+        }
         if self.runtime != "runc":
             host["Runtime"] = self.runtime
         deadline = time.time() + limits.idle_s + limits.wall_s + 2 * SANDBOX_GRACE_S

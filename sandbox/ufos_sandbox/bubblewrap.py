@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "PYTHONHASHSEED": "0",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONPATH": f"/usr/local/lib/python{VERSION}/site-packages",
     "PYDANTIC_DISABLE_PLUGINS": "__all__",
     "POLARS_MAX_THREADS": "1",
     "TOKIO_WORKER_THREADS": "1",

@@ -124,6 +124,15 @@ class Api:
         wanted = [PROJECT_LABEL, *(f"{k}={v}" for k, v in labels.items())]
         return self.client.containers(all=True, filters={"label": wanted})
 
+    def knows_container(self, container_id: str) -> bool:
+        """Tell whether the engine has a container, in whatever state."""
+        docker = require_sdk()
+        try:
+            self.client.inspect_container(container_id)
+        except docker.errors.NotFound:
+            return False
+        return True
+
     def remove_container(self, container_id: str) -> bool:
         """Kill and remove a container; tell whether it is gone or going."""
         docker = require_sdk()

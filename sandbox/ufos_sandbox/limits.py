@@ -1,5 +1,6 @@
 """Every limit of one sandboxed run in one typed place; defaults stand in `ufos_nautilus.limits`."""
 
+import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,7 +42,7 @@ class Limits:
     tmp_inodes: int = defaults.SANDBOX_TMP_INODES
     pids: int = defaults.SANDBOX_PIDS
     open_files: int = defaults.SANDBOX_OPEN_FILES
-    cpus: float = 1.0
+    cpus: float = float(min(defaults.SANDBOX_CPUS, os.cpu_count() or 1))
 
     def __post_init__(self) -> None:
         ranges = {

@@ -8,10 +8,11 @@ import msgspec
 
 from ufos_nautilus.limits import SANDBOX_MESSAGE_CHARS_MAX, SANDBOX_RESULT_ROWS_MAX
 
-Name = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[A-Za-z0-9_.:@^=+/ -]*$")]
-Number = Annotated[str, msgspec.Meta(max_length=48, pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,24})?$")]
-Currency = Annotated[str, msgspec.Meta(max_length=12, pattern=r"^[A-Z0-9]{2,12}$")]
-Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, msgspec.Meta(max_length=128, pattern=r"^[A-Za-z0-9_.:@^=+/ -]*\Z")]
+Number = Annotated[str, msgspec.Meta(max_length=48, pattern=r"^-?[0-9]{1,30}(\.[0-9]{1,24})?(E-[0-9]{1,2})?\Z")]
+"""As Python writes a decimal: a fee of nothing in a currency with eight places is ``0E-8``."""
+Currency = Annotated[str, msgspec.Meta(max_length=12, pattern=r"^[A-Z0-9]{2,12}\Z")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Nanos = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Side = Literal["BUY", "SELL"]

@@ -34,13 +34,14 @@ def reap(api: Api, *, everything: bool = False) -> list[Reaped]:
     """
     out = []
     for container in api.own_containers():
-        why = _why(container.get("Labels") or {}, container.get("State", ""), everything)
+        why = why_remove(container.get("Labels") or {}, container.get("State", ""), everything)
         if why and api.remove_container(container["Id"]):
             out.append(Reaped(container["Id"][:12], why))
     return out
 
 
-def _why(labels: dict[str, str], state: str, everything: bool) -> str:
+def why_remove(labels: dict[str, str], state: str, everything: bool = False) -> str:
+    """Return why a container with these labels, in this state, is to be removed; empty where it is not."""
     deadline, owned_by = labels.get(DEADLINE_LABEL, "0"), labels.get(OWNER_LABEL, "")
     if not owned_by:
         return ""  # somebody made it from the product's image for a purpose of their own

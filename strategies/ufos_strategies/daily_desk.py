@@ -28,6 +28,8 @@ class DailyDeskConfig(BookConfig):
     """What it goes back to in one name after the close, on the market, once it holds twice as much, currency."""
     improvement_bps: Decimal = Field(default=ZERO, ge=0, le=100)
     """How much better than the touch it quotes, basis points of price."""
+    whole_tickets: bool = False
+    """Takes the whole of what is asked or nothing, so that what is too large for it goes to the market in one piece."""
     skew: Decimal = Field(default=Decimal("0.5"), ge=0, le=1)
     """Part of the half spread given to who takes inventory off it."""
 
@@ -66,7 +68,7 @@ class DailyDesk(Book[DailyDeskConfig]):
         grid_value = mark / 10 ** self._precision(ticket.instrument)
         room = self.params.max_value - sign * held * grid_value
         size = min(request.size, int(room / grid_value)) if room > 0 else 0
-        if size <= 0:
+        if size <= 0 or (self.params.whole_tickets and size < request.size):
             return None
         self.counts["taken"] += 1
         return DeskQuote(price, size, self.book_id, "hold")

@@ -11,7 +11,7 @@ from pydantic import Field
 from ufos_nautilus.engine import BookConfig
 from ufos_nautilus.portfolio.schedule import Period
 from ufos_strategies.actors.daily_panel import PanelSession
-from ufos_strategies.history import HistoryBook, HistoryConfig
+from ufos_strategies.history import HistoryBook, HistoryConfig, deviation
 
 
 class MeanReversionConfig(HistoryConfig):
@@ -48,7 +48,7 @@ class MeanReversion(HistoryBook[MeanReversionConfig]):
         scores: dict[str, float] = {}
         for symbol, move in moves.items():
             peers = sectors[self.securities[symbol].sector]
-            spread = statistics.pstdev(self.daily_returns(symbol, p.volatility_days)) * p.lookback_days**0.5
+            spread = deviation(self.daily_returns(symbol, p.volatility_days)) * p.lookback_days**0.5
             if len(peers) > 1 and spread > 0:
                 scores[symbol] = (move - statistics.fmean(peers)) / spread
         ranked = sorted(scores, key=lambda s: (scores[s], s))

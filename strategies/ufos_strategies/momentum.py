@@ -5,14 +5,13 @@ Cross section: Jegadeesh and Titman, "Returns to buying winners and selling lose
 last month is skipped, because returns revert over it.
 """
 
-import statistics
 from typing import ClassVar
 
 from pydantic import Field
 
 from ufos_nautilus.engine import BookConfig
 from ufos_strategies.actors.daily_panel import PanelSession
-from ufos_strategies.history import HistoryBook, HistoryConfig
+from ufos_strategies.history import HistoryBook, HistoryConfig, deviation
 
 
 class MomentumConfig(HistoryConfig):
@@ -80,7 +79,7 @@ class TimeSeriesMomentum(HistoryBook[TimeSeriesConfig]):
         out: dict[str, float] = {}
         for symbol in names:
             past = self.total_return(symbol, p.lookback_days, p.skip_days)
-            volatility = statistics.pstdev(self.daily_returns(symbol, p.volatility_days)) * 252**0.5
+            volatility = deviation(self.daily_returns(symbol, p.volatility_days)) * 252**0.5
             if past < 0 and p.long_only:
                 continue
             size = min(p.volatility_target / max(volatility, 0.01) / len(names), p.max_weight)

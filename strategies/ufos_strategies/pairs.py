@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ufos_nautilus.engine import BookConfig
 from ufos_nautilus.portfolio.schedule import Period
 from ufos_strategies.actors.daily_panel import PanelSession
-from ufos_strategies.history import HistoryBook, HistoryConfig
+from ufos_strategies.history import HistoryBook, HistoryConfig, deviation
 
 
 class Distance(NamedTuple):
@@ -111,7 +111,7 @@ class Pairs(HistoryBook[PairsConfig]):
         xs, ys = (list(self.index[s])[-days:] for s in (second, first))
         slope, intercept = statistics.linear_regression(xs, ys) if len(set(xs)) > 1 else (0.0, statistics.fmean(ys))
         residuals = [y - intercept - slope * x for x, y in zip(xs, ys, strict=True)]
-        spread = statistics.pstdev(residuals)
+        spread = deviation(residuals)
         return Distance(slope, residuals[-1] / spread if spread > 0 else 0.0)
 
     def _side(self, pair: tuple[str, str], distance: Distance) -> int:

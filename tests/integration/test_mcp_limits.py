@@ -1,18 +1,24 @@
 """The MCP server under load and under watch: tasks, the record of calls, limits, clients apart."""
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
 import anyio
 import pytest
 from mcp import Client, MCPError
+from mcp.client.stdio import StdioServerParameters
 
 from tests import mcp_world
 from tests.mcp_tasks import ask_task, call_task, knowing_tasks
-from tests.mcp_world import DESK, SIM, connected, data_of, desk_call, error_of, settings_of
+from tests.mcp_world import DESK, SIM, connected, data_of, desk_call, error_of, make_world, settings_of
 from ufos_nautilus.crossing.chain import verify
+from ufos_nautilus.engine.instruments import write_instruments
 from ufos_nautilus.engine.runs import list_runs
+from ufos_nautilus.market.importing import import_recording
+from ufos_nautilus.market.synthetic_daily import DailyParams, generate_daily
 
 world = mcp_world.world
 era = mcp_world.era
@@ -120,6 +126,65 @@ async def test_a_thousand_calls_at_once_leave_the_server_well(world: Path, tmp_p
         assert not services.jobs._kept
         data_of(await client.call_tool("describe_data", {}))
     assert list_runs(settings.runs) == []
+
+
+async def test_other_tools_answer_while_a_backtest_runs(tmp_path: Path) -> None:
+    """A server process and a worker of its own; `benchmarks/mcp_bench.py` measures it with a million events."""
+    root = make_world(tmp_path / "root", seconds=1_500.0)
+    words = ["-m", "ufos_mcp", "--root", str(root), "--calls-per-minute", "100000"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("UFOS_", "PYTHON"))}
+    server = StdioServerParameters(command=sys.executable, args=words, env=environment)
+    others = (
+        ("describe_data", {"symbol": SIM}),
+        ("list_strategies", {"name": "MarketMaker"}),
+        ("search_research", {"query": "spread"}),
+        ("get_backtest", {}),
+    )
+    async with Client(server) as client:
+        for name, arguments in others:  # what is loaded by a first call is no matter of the backtest
+            data_of(await client.call_tool(name, arguments))
+        begun = data_of(await client.call_tool("run_backtest", desk_call(wait_s=0)))
+        times: list[float] = []
+        while data_of(await client.call_tool("get_backtest", {"runs": [begun["job"]]}))["status"] in (
+            "queued",
+            "running",
+        ):
+            for name, arguments in others:
+                began = time.perf_counter()
+                data_of(await client.call_tool(name, arguments))
+                times.append((time.perf_counter() - began) * 1e3)
+        done = data_of(await client.call_tool("get_backtest", {"runs": [begun["job"]]}))
+    assert done["status"] == "done"
+    assert done["rows"] > 80_000
+    assert len(times) > 40
+    assert sorted(times)[int(0.99 * len(times))] < 400, "100 ms wherever nothing else runs"
+
+
+async def test_a_large_universe_is_named_and_not_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "root"
+    params = DailyParams(days=30, instruments=24, sectors=4)
+    import_recording(
+        root / "catalogs" / "daily", lambda: generate_daily(params), sources=(), fmt="generated",
+        options={"seed": "1"}, instrument_writer=write_instruments,
+    )  # fmt: skip
+    async with connected(settings_of(root, tmp_path)) as (client, _):
+
+        async def ask(tool: str, **arguments: object) -> dict:
+            return data_of(await client.call_tool(tool, arguments))
+
+        seen = await ask("describe_data")
+        assert (seen["total"], len(seen["catalogs"][0]["symbols"]), "instruments" in seen) == (24, 5, False)
+        named = await ask("describe_data", catalog="daily")
+        assert len(named["catalogs"][0]["symbols"]) == 24
+        assert named["catalogs"][0]["tables"] == {"bars": 24 * 30}
+        read = json.loads((await client.read_resource("financial://universe")).contents[0].text)
+        assert (len(read["instruments"]), read["total"]) == (24, 24)
+        screen = {"what": "screen", "terms": ["close > 0"], "interval": "1d", "limit": 5}
+        found = await ask("analyze_market", **screen)
+        assert (found["met"], found["looked_at"], len(found["rows"])) == (24, 24, 5)
+        monkeypatch.setattr("ufos_mcp.tools.data.MCP_SCREEN_INSTRUMENTS_MAX", 10)
+        cut = await ask("analyze_market", **screen)
+        assert (cut["looked_at"], cut["not_looked_at"]) == (10, 14)
 
 
 async def test_two_clients_do_not_see_each_others_jobs(

@@ -17,7 +17,10 @@ from mcp.types import PromptReference, ResourceTemplateReference
 from tests import mcp_world
 from tests.mcp_world import BARS, DESK, SIM, connected, data_of, desk_call, error_of, settings_of
 from ufos_mcp.envelope import NOTICE
+from ufos_nautilus.engine.instruments import write_instruments
 from ufos_nautilus.engine.runs import list_runs
+from ufos_nautilus.market.importing import import_recording
+from ufos_nautilus.market.synthetic_daily import DailyParams, generate_daily
 from ufos_nautilus.research.experiments import ExperimentStore
 
 world = mcp_world.world
@@ -118,7 +121,7 @@ async def test_a_backtest_is_run_counted_stored_compared_and_drawn(world: Path, 
         chart = await client.call_tool("show_pnl", {"run": first["run_id"]})
         assert first["run_id"] in chart.content[0].text
         assert chart.structured_content is not None
-        assert chart.structured_content["profit"][-1] == pytest.approx(float(first["net_pnl"]["USDT"]), abs=0.02)
+        assert chart.structured_content["profit"][-1] == pytest.approx(float(first["net_pnl"]["USDT"]), abs=1e-8)
         assert_png(base64.b64decode(chart.content[1].data))
         listed = data_of(await client.call_tool("get_backtest", {}))
         assert {r["run_id"] for r in listed["runs"]} == set(runs)
@@ -158,6 +161,22 @@ async def test_a_sweep_runs_every_combination_best_first(world: Path, tmp_path: 
         assert max(r["trials_of_hypothesis"] for r in found["runs"]) == 4
         many = error_of(await client.call_tool("run_backtest", desk_call(sweep={"gamma": [0.01] * 5, "seed": [1] * 5})))
         assert "25 runs" in many
+
+
+async def test_a_daily_book_runs_over_bars_alone(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    params = DailyParams(days=320, instruments=4, sectors=2)
+    import_recording(
+        root / "catalogs" / "daily", lambda: generate_daily(params), sources=(), fmt="generated",
+        options={"seed": "1"}, instrument_writer=write_instruments,
+    )  # fmt: skip
+    async with connected(settings_of(root, tmp_path)) as (client, services):
+        symbols = [row["symbol"] for row in services.market.universe()]
+        call = {"strategy": "TimeSeriesMomentum", "symbols": symbols, "hypothesis": "trends of a year go on"}
+        done = data_of(await client.call_tool("run_backtest", call))
+        assert (done["status"], done["fills"] > 0) == ("done", True)
+        assert done["assumed"].startswith("quotes made from bars")
+        assert services.market.find(symbols[0]).name == "daily", "what the run made is no market of its own"
 
 
 BAD_RUNS = {

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
@@ -122,6 +121,27 @@ def test_lines_that_are_no_messages_are_answered_and_the_server_goes_on(raw: Raw
         assert raw.ask("ping")["result"] == {}, name
     raw.send(b"\n\n   \n")
     assert raw.ask("ping")["result"] == {}
+
+
+BAD_MESSAGES = (
+    b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"describe_data","arguments":{"symbol":"\\ud83d"}}}',
+    b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":[1,2]}',
+    b'{"jsonrpc":"2.0","id":7,"method":42}',
+    b'{"jsonrpc":"2.0","id":7,"method":null,"params":{}}',
+    b'{"jsonrpc":"2.0","id":7,"method":"ping","params":"none"}',
+)
+"""Well-formed JSON with an id that nobody would answer otherwise; half a character among them."""
+
+
+def test_requests_that_cannot_be_read_are_answered_by_their_id(raw: Raw) -> None:
+    for line in BAD_MESSAGES:
+        raw.send(line + b"\n")
+        answer = raw.receive()
+        assert (answer["id"], answer["error"]["code"]) == (7, -32600), line
+        assert raw.ask("ping")["result"] == {}, line
+    for identifier in (b"1.5", b"true", b"null", b"[1]", b'{"a":1}'):
+        raw.send(b'{"jsonrpc":"2.0","id":' + identifier + b',"method":"ping"}\n')
+        assert raw.ask("ping")["result"] == {}, identifier
 
 
 def test_a_line_of_forty_megabytes_is_dropped_without_being_held(raw: Raw) -> None:
@@ -281,5 +301,22 @@ def test_many_lines_in_one_write_are_all_answered(raw: Raw) -> None:
     assert seen == {f"n{n}" for n in range(count)}
 
 
-def test_anyio_is_the_loop_of_the_tests() -> None:
-    assert anyio.get_all_backends()
+def test_a_thousand_calls_in_one_write_are_all_answered_and_none_runs(raw: Raw, tmp_path: Path) -> None:
+    bad = (desk_call(symbols=["FAKETOKEN.SIM"]), desk_call(fee_bps="1"), desk_call(catalog="../../etc"), {"code": "x"})
+    calls = [
+        {"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": {"name": "run_backtest", "arguments": bad[n % 4]}}
+        for n in range(1_000, 2_000)
+    ]
+    lines = b"".join(json.dumps(call).encode() + b"\n" for call in calls)
+    writer = threading.Thread(target=raw.send, args=(lines,))
+    writer.start()
+    answers = {(answer := raw.receive())["id"]: answer for _ in calls}
+    writer.join()
+    assert set(answers) == {call["id"] for call in calls}
+    refused = [a["error"]["code"] for a in answers.values() if "error" in a]
+    assert set(refused) == {-32010}, "beyond the rate"
+    assert all(a["result"]["isError"] for a in answers.values() if "result" in a)
+    assert len(answers) - len(refused) >= 100
+    assert raw.ask("ping")["result"] == {}
+    assert list_runs(tmp_path / "runs") == []
+    assert not descendants_of(raw.process.pid)

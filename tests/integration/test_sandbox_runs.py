@@ -25,6 +25,7 @@ from ufos_sandbox.slices import DataRequest
 
 pytest_plugins = ["tests.sandbox_fixtures"]
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
+EXAMPLES = Path(__file__).resolve().parents[2] / "sandbox" / "examples"
 PARAMS = {"instrument_id": INSTRUMENT}
 PERPETUAL = "BTCUSDT-PERP.BINANCE"
 VENUE = {
@@ -35,46 +36,7 @@ VENUE = {
     "fees": {"maker_rate": "-0.00005", "taker_rate": "0.0003"},
     "latency": {"base_ms": 2.0, "insert_ms": 1.0},
 }
-FOLLOW = '''
-from decimal import Decimal
-
-from nautilus_trader.model import AggressorSide, InstrumentId, OrderSide
-from ufos_nautilus.engine import Book, BookConfig
-
-
-class FollowConfig(BookConfig):
-    instrument_id: str
-    size: Decimal = Decimal("0.01")
-
-
-class Follow(Book):
-    """Buys after three rising trades of buyers in a row, sells five seconds later."""
-
-    Config = FollowConfig
-
-    def on_start(self):
-        self.name = InstrumentId.from_str(self.params.instrument_id)
-        self.instrument = self.cache.instrument(self.name)
-        self.rising, self.last, self.held = 0, None, False
-        self.subscribe_trades(self.name)
-        self.every("out", 5_000_000_000, self.on_timer)
-
-    def on_trade(self, trade):
-        up = self.last is not None and trade.price > self.last
-        self.rising = self.rising + 1 if up and trade.aggressor_side == AggressorSide.BUY else 0
-        self.last = trade.price
-        if self.rising >= 3 and not self.held:
-            self.held = True
-            self.send(OrderSide.BUY)
-
-    def on_timer(self, _):
-        if self.held:
-            self.held = False
-            self.send(OrderSide.SELL)
-
-    def send(self, side):
-        self.submit_order(self.order_factory.market(self.name, side, self.instrument.make_qty(self.params.size)))
-'''
+FOLLOW = (EXAMPLES / "follow.py").read_text("utf-8")
 DESK = '''
 from ufos_strategies.market_maker import MarketMaker
 

@@ -285,6 +285,7 @@ def test_the_registry_entry_and_the_bundle_name_this_server():
     package = registry["packages"][0]
     assert (package["registryType"], package["identifier"], package["version"]) == ("pypi", "ufos-nautilus", version)
     assert package["transport"] == {"type": "stdio"}
-    assert f"mcp-name: {registry['name']}" in (CHECKOUT / "mcp" / "README.md").read_text("utf-8")
+    for readme in ("README.md", "mcp/README.md"):  # the registry looks for it in the package's own page
+        assert f"mcp-name: {registry['name']}" in (CHECKOUT / readme).read_text("utf-8")
     assert bundle["server"]["type"] == "uv"
     assert "${user_config.root}" in bundle["server"]["mcp_config"]["args"]

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tests import mcp_world
 from ufos_mcp.envelope import NOTICE, foreign, visible
 from ufos_mcp.plain import SAFE_INTEGER, answer, bounded_json, plain, to_json
+from ufos_mcp.rules import merged
 from ufos_mcp.strict import READS, compact, strict_tool
 from ufos_mcp.tools.backtests import refuse_paths
-from ufos_mcp.tools.strategies import merged
 from ufos_nautilus.errors import DataError, SpecError
 from ufos_nautilus.limits import MCP_RESULT_BYTES_MAX
 
@@ -115,7 +115,7 @@ def test_the_published_schema_names_everything_and_says_no_more_than_needed():
     assert schema["additionalProperties"] is False
     assert set(schema["properties"]) == {"name", "count", "on", "amount", "share", "flag", "inner", "words"}
     assert schema["required"] == ["name", "count", "on", "amount"]
-    assert schema["properties"]["count"] == {"maximum": 10, "minimum": 1, "type": "integer"}
+    assert schema["properties"]["count"] == {"maximum": 10, "type": "integer"}
     text = json.dumps(schema)
     assert "$ref" not in text
     assert "title" not in text

@@ -24,7 +24,7 @@ NAMED_IN_REQUIREMENTS = {
     "run_backtest", "backtest_strategy", "load_market_data", "create_strategy", "get_strategy_schema",
     "get_task_status", "save_insight", "search_insights", "get_failed_strategies", "get_stock_price",
     "get_market_data", "get_crypto_prices", "analyze_strategy", "optimize_parameters", "generate_report",
-    "calculate_indicators", "find_patterns", "screen_stocks", "validate", "mutate",
+    "calculate_indicators", "find_patterns", "screen_stocks", "risk_analysis", "validate", "mutate",
 }  # fmt: skip
 READS_FOREIGN_TEXT = {"search_research", "get_backtest", "run_backtest", "backtest_code", "list_strategies"}
 REACHES_A_NETWORK: set[str] = set()
@@ -71,17 +71,14 @@ def test_every_tool_is_strict_described_and_annotated(shown):
 
 def test_descriptions_carry_examples_that_fit_and_say_what_comes_next(shown):
     by_name = {t["name"]: t for t in shown["tools"]}
-    with_example = 0
     for tool in shown["tools"]:
-        if match := re.search(r"Example (\{.*?\})\.", tool["description"]):
-            example = json.loads(match[1])
-            assert set(example) <= set(tool["inputSchema"]["properties"]), tool["name"]
-            assert set(tool["inputSchema"].get("required", [])) <= set(example), tool["name"]
-            with_example += 1
-        for following in re.findall(r"Next: (.*?)\.", tool["description"]):
-            for name in re.findall(r"[a-z]+_[a-z_]+", following):
-                assert name in by_name, f"{tool['name']} leads to {name}"
-    assert with_example >= 7
+        match = re.search(r"Example (\{.*?\})\. Next: (.*)\.$", tool["description"])
+        assert match, tool["name"]
+        example = json.loads(match[1])
+        assert set(example) <= set(tool["inputSchema"]["properties"]), tool["name"]
+        assert set(tool["inputSchema"].get("required", [])) <= set(example), tool["name"]
+        for name in match[2].split(", "):
+            assert name in by_name, f"{tool['name']} leads to {name}"
 
 
 def test_every_name_of_the_requirements_is_found(shown):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from ufos_nautilus.limits import (
@@ -17,11 +18,10 @@ from ufos_nautilus.limits import (
     SANDBOX_MESSAGE_CHARS_MAX,
     SANDBOX_OUTPUT_BYTES_MAX,
 )
-from ufos_sandbox.messages import Ready, clean
+from ufos_sandbox.messages import Number, ProtocolError, Ready, clean
 from ufos_sandbox.stream import (
     CancelledError,
     DeadlineError,
-    ProtocolError,
     Stream,
     StreamEndError,
     TooMuchOutputError,
@@ -168,3 +168,14 @@ def test_the_engines_own_frames_are_taken_apart():
 def test_text_from_a_guest_loses_what_a_terminal_or_a_reader_could_trip_over():
     assert clean("\x1b[2Ja\x00b\u202ec\u200bd\n\te") == "[2Ja b c d e"
     assert len(clean("x" * 10_000)) == SANDBOX_MESSAGE_CHARS_MAX
+
+
+@pytest.mark.parametrize("text", ["0", "-0.5", "0E-8", "5E-8", "123456789.123456789"])
+def test_a_number_is_text_as_python_writes_a_decimal(text):
+    assert msgspec.convert(text, Number) == text
+
+
+@pytest.mark.parametrize("text", ["", "1\n", "1e5", "1E5", "1E-100", "NaN", "Infinity", "0x1", "1_000", "9" * 31])
+def test_anything_else_is_no_number(text):
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(text, Number)

@@ -22,6 +22,14 @@ CHAPTERS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Portfolio": {
         "plan": ("plan", "Make, show and simulate rebalancing plans; nothing there trades."),
+        "strategy": ("strategy", "Rule strategies as data: validate one, print the schema, begin a new one."),
+        "client": ("client", "Reports of clients and strategies of a run, and their restricted lists."),
+    },
+    "Risk": {
+        "risk": ("risk", "Show limits, check orders and books against them, explain denials, measure risk."),
+        "halt": ("halt", "Stop all trading now: cancel every order, deny every new one."),
+        "resume": ("resume", "Let trading go on after a halt; asks a person at a terminal."),
+        "drill": ("drill", "Rehearse: kill switch, value at risk, stress and limits against a generated market."),
     },
     "Backtest": {
         "backtest": ("backtest", "Run a spec over recorded or generated data."),

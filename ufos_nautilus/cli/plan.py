@@ -11,6 +11,7 @@ import typer
 
 from ufos_nautilus.cli.console import out, print_json, print_table
 from ufos_nautilus.cli.plan_market import catalog_market
+from ufos_nautilus.cli.plan_target import target as make_target_file
 from ufos_nautilus.errors import BadInputError, SpecError
 from ufos_nautilus.limits import PLAN_FILE_BYTES_MAX
 from ufos_nautilus.portfolio import Market, Plan, PlanRequest, Target, make_plan, read_portfolio, read_prices
@@ -24,6 +25,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Make, show a
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="A plan's id or a part of it, a file, or `last`.")]
 ROWS_SHOWN = 40
+app.command("target")(make_target_file)
 
 
 def plans_root() -> Path:

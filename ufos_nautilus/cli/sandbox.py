@@ -1,4 +1,4 @@
-"""`ufos sandbox`: build the image, check the machine, run code nobody has read, attack it, clean up."""
+"""`ufos sandbox`: build the image, check the machine, run code nobody has read, attack and wear out the sandbox."""
 
 import json as json_module
 import tempfile
@@ -21,6 +21,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Runtime = Annotated[str, typer.Option(help="runc, runsc (gVisor) or bubblewrap (weaker).")]
 ATTACK_MEMORY_MB = 384
 ATTACK_WORKERS = 2
+LINES_SHOWN = 6
 
 
 @app.command()
@@ -162,6 +163,30 @@ def attack(
 
 
 @app.command()
+def soak(
+    runs: Annotated[int, typer.Option(min=1, help="How many runs.")] = 40,
+    seed: Annotated[int, typer.Option(help="Of the kills and of what runs.")] = 5,
+    json: Json = False,
+) -> None:
+    """Run again and again on a daemon of its own, kill it and the host at random, count what is left; needs root."""
+    from ufos_sandbox.soak import soak as soak_now
+
+    with ProgressLine("soak", runs, "runs", quiet=json) as line:
+        report = soak_now(runs, seed, say=lambda _: line.advance(1))
+    if json:
+        print_json(report.as_dict())
+    else:
+        plain = report.as_dict()
+        rows = [(name, _told(value)) for name, value in plain.items() if name != "problems"]
+        print_table("Soak", ("figure", "value"), rows)
+        for problem in report.problems:
+            out().print(f"  problem: {problem}", markup=False, highlight=False)
+        out().print("nothing is left" if not report.problems else f"{len(report.problems)} problems")
+    if report.problems:
+        raise typer.Exit(1)
+
+
+@app.command()
 def reap(
     all_: Annotated[bool, typer.Option("--all", help="Also those of host processes that still run.")] = False,
     json: Json = False,
@@ -251,16 +276,22 @@ def _params(items: list[str]) -> dict[str, Any]:
     return found
 
 
+def _told(value: Any) -> str:
+    return ", ".join(f"{name} {count}" for name, count in value.items()) if isinstance(value, dict) else str(value)
+
+
 def _show(result: "SandboxResult") -> None:
     console = out()
     console.print(f"[bold]{result.state.value}[/] · label [bold]{result.label.value}[/]", highlight=False)
-    if result.failure is not None:
+    if result.failure is not None and result.failure.message not in result.evidence:
         where = f" (phase {result.failure.phase}, line {result.failure.line})" if result.failure.phase else ""
         console.print(f"{result.failure.kind or 'problem'}{where}: {result.failure.message}", markup=False)
     for title, lines in (("evidence", result.evidence), ("not judged", result.unjudged)):
-        for line in lines:
+        for line in lines[:LINES_SHOWN]:
             console.print(f"  {title}: {line}", markup=False, highlight=False)
-    if result.digest:
+        if len(lines) > LINES_SHOWN:
+            console.print(f"  {title}: {len(lines) - LINES_SHOWN} more lines, see --json", markup=False)
+    if result.statistics:
         figures = {k: v for k, v in result.statistics.items() if k != "equity"}
         profit = ", ".join(f"{v} {code}" for code, v in result.net_pnl.items())
         rows = [("profit", profit), *((k, v if v is not None else "") for k, v in figures.items())]

@@ -8,6 +8,9 @@ from ufos_nautilus.cli.console import ProgressLine, out, print_json, print_table
 from ufos_nautilus.engine import RunResult, RunSpec, run_backtest
 from ufos_nautilus.engine.runs import runs_root, write_json
 
+INVENTORIES_SHOWN = 10
+"""Names whose largest inventory is printed; the stored result has all."""
+
 
 def run_with_progress(spec: RunSpec, *, quiet: bool) -> RunResult:
     """Run a spec with progress on standard error."""
@@ -93,7 +96,8 @@ def show(result: RunResult, *, json: bool, next_steps: list[str] | None = None) 
         ("orders / fills", f"{s['orders']:,} / {s['fills']:,}"),
         ("denied / rejected", f"{s['denied']:,} / {s['rejected']:,}"),
         *((f"net P&L {code}", f"{Decimal(v):,}") for code, v in s["net_pnl"].items()),
-        *((f"largest inventory {name}", v) for name, v in s["max_inventory"].items()),
+        *((f"largest inventory {name}", v) for name, v in list(s["max_inventory"].items())[:INVENTORIES_SHOWN]),
+        *([("of other names", "in result.json")] if len(s["max_inventory"]) > INVENTORIES_SHOWN else []),
         ("digest", s["digest"][:16]),
         ("seconds", s["elapsed_s"]),
     ]

@@ -96,6 +96,17 @@ class Crosser:
             return NOTHING
         return self._cross(pool, pool.nbbo.status(ts_ns), ())
 
+    def idle(self, root: str) -> bool:
+        """Tell whether no ticket of a symbol rests, so that a quote can cross nothing."""
+        pool = self._pools[root]
+        return not pool.buys and not pool.sells
+
+    def note(
+        self, root: str, venue: str, bid: int | None, bid_size: int, ask: int | None, ask_size: int, ts_ns: int
+    ) -> None:
+        """Take a venue's quote of an idle symbol, late: for who keeps only the last one until a ticket comes."""
+        self._pools[root].nbbo.update(venue, bid, bid_size, ask, ask_size, ts_ns)
+
     def nbbo(self, root: str, now_ns: int) -> Nbbo:
         """Return the consolidated market of a symbol at `now_ns`."""
         return self._pool(root).nbbo.at(now_ns)

@@ -17,6 +17,7 @@ from nautilus_trader.model import InstrumentId, Venue
 from ufos_nautilus.engine.algorithm_setup import cancel_unworked
 from ufos_nautilus.engine.assemble import Assembly, assemble, make_engine
 from ufos_nautilus.engine.book import Book
+from ufos_nautilus.engine.book_statistics import book_statistics
 from ufos_nautilus.engine.dark import DARK_VENUE
 from ufos_nautilus.engine.feed import borders, chunks, require_rows, to_ns
 from ufos_nautilus.engine.guard import Guarded
@@ -176,6 +177,7 @@ def _run(
         "max_inventory": {k: plain(v) for k, v in sorted(recorder.max_inventory.items())},
         "final_balances": balances,
         "statistics": clean_statistics(result),
+        "performance": book_statistics(directory),
         "digests": hashes,
         "digest": run_digest(hashes, balances),
         "instruments": {name: i.to_dict() for name, i in sorted(sources.instruments.items())},

@@ -27,6 +27,8 @@ class LedgerIndex:
         self.venues = ["", *venues]
         self._seen = 0
         self._by_book: dict[str, dict[str, Holding]] = {}
+        self._scales: dict[str, tuple[str, int, int]] = {}
+        """Item -> currency, and what units times a mark are multiplied and divided by; a top of 0 asks the contract."""
 
     def of(self, book: str) -> Mapping[str, Holding]:
         """Return item -> holding of a book; flat ones are among them."""
@@ -39,21 +41,24 @@ class LedgerIndex:
 
     def cash_units(self, book: str, code: str) -> int:
         """Return cash of a book, less what venues finance, in smallest units of a currency."""
-        state = self.ledger.state
-        balances = state.balances
-        total = sum(balances.get(Account(book, code, CASH, venue), 0) for venue in self.venues)
+        state, total = self.ledger.state, self._till(book, code)
         for item, holding in self.of(book).items():
             if state.contracts[item].currency.code == code:
-                total += sum(place.financing for place in holding.places.values())
+                for place in holding.places.values():
+                    total += place.financing
         return total
+
+    def _till(self, book: str, code: str) -> int:
+        balances = self.ledger.state.balances
+        return sum(balances.get(Account(book, code, CASH, venue), 0) for venue in self.venues)
 
     def has_cash(self, book: str, code: str) -> bool:
         """Tell whether a book ever had cash of a currency."""
         balances = self.ledger.state.balances
         return any(Account(book, code, CASH, venue) in balances for venue in self.venues)
 
-    def nav_units(self, book: str, code: str, marks: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
-        """Return net asset value and gross position of a book in one currency, smallest units.
+    def nav_units(self, book: str, code: str, marks: Mapping[str, tuple[int, int]]) -> tuple[int, int, int]:
+        """Return net asset value, gross position and cash of a book in one currency, smallest units.
 
         Parameters
         ----------
@@ -63,23 +68,32 @@ class LedgerIndex:
             Item -> (price as an integer, its unit's denominator); items without one count as nothing.
 
         """
-        state = self.ledger.state
-        nav, gross = self.cash_units(book, code), 0
+        cash, worth, gross, scales = self._till(book, code), 0, 0, self._scales
         for item, holding in self.of(book).items():
-            quantity = holding.quantity
-            contract = state.contracts[item]
-            mark = marks.get(item) if quantity and contract.currency.code == code else None
+            own, top, bottom = scales.get(item) or self._scale(item)
+            if own != code:
+                continue
+            for place in holding.places.values():
+                cash += place.financing
+            mark = marks.get(item) if holding.quantity else None
             if mark is None:
                 continue
-            if contract.inverse or contract.multiplier != 1:
-                value = contract.value(quantity, Decimal(mark[0]) / mark[1])
+            if top:
+                value = half_even(holding.quantity * mark[0] * top, mark[1] * bottom)
             else:
-                shift = contract.currency.decimals - contract.asset.decimals
-                top, bottom = (10**shift, 1) if shift >= 0 else (1, 10**-shift)
-                value = half_even(quantity * mark[0] * top, mark[1] * bottom)
-            nav += value
+                contract = self.ledger.state.contracts[item]
+                value = contract.value(holding.quantity, Decimal(mark[0]) / mark[1])
+            worth += value
             gross += abs(value)
-        return nav, gross
+        return cash + worth, gross, cash
+
+    def _scale(self, item: str) -> tuple[str, int, int]:
+        contract = self.ledger.state.contracts[item]
+        shift = contract.currency.decimals - contract.asset.decimals
+        plain = not contract.inverse and contract.multiplier == 1
+        top, bottom = (10**shift, 1) if shift >= 0 else (1, 10**-shift)
+        self._scales[item] = (contract.currency.code, top if plain else 0, bottom)
+        return self._scales[item]
 
 
 class BookAccounts:
@@ -106,9 +120,8 @@ class BookAccounts:
         """Return root symbol -> signed units over all venues, without flat ones."""
         state = self._index.ledger.state
         return {
-            item: from_units(holding.quantity, state.contracts[item].asset.decimals)
-            for item, holding in sorted(self._index.of(self._book).items())
-            if holding.quantity
+            item: from_units(quantity, state.contracts[item].asset.decimals)
+            for item, quantity in sorted((i, h.quantity) for i, h in self._index.of(self._book).items() if h.quantity)
         }
 
     def position(self, symbol: str) -> Decimal:

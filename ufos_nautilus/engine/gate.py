@@ -6,6 +6,10 @@ ORDER_METHODS = ("submit_order", "submit_order_list", "modify_order", "modify_or
 """Methods of a strategy that send or change orders; books may call them, never replace or go around them."""
 
 
+class TradingHaltedError(BaseException):
+    """Ends a book's callback that keeps a halt from being carried out; no `except Exception` holds it up."""
+
+
 class GateRequest(NamedTuple):
     """What a book wants to do: one order, as sent or as it would be after a modification."""
 

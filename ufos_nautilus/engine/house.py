@@ -119,6 +119,8 @@ class House(Guarded, DataActor):
         self._pairs: dict[str, Pair] = {}
         self._roots: dict[str, tuple[str, str, Grid, float, float]] = {}
         self._working: dict[str, Ticket] = {}
+        self._late: dict[str, dict[str, QuoteTick]] = {}
+        """Root -> instrument -> last quote that the crosser has not been told of."""
         self._desk_trades = 0
 
     @property
@@ -148,9 +150,18 @@ class House(Guarded, DataActor):
         self.sealed = {"count": seal.records, "head": seal.head}
 
     def on_quote(self, quote: QuoteTick) -> None:
-        """Take the market and cross what it makes possible."""
-        root, venue, _, scale, size_scale = self._roots[str(quote.instrument_id)]
-        step = self.crosser.on_nbbo(
+        """Take the market and cross what it makes possible; where no ticket rests the last quote is kept for one."""
+        name = str(quote.instrument_id)
+        root = self._roots[name][0]
+        if self.crosser.idle(root):
+            self._late.setdefault(root, {})[name] = quote
+            return
+        self._catch_up(root)
+        self._take(self.crosser.on_nbbo(*self._told(name, quote)))
+
+    def _told(self, name: str, quote: QuoteTick) -> tuple[str, str, int, int, int, int, int]:
+        root, venue, _, scale, size_scale = self._roots[name]
+        return (
             root,
             venue,
             round(float(quote.bid_price) * scale),
@@ -159,7 +170,11 @@ class House(Guarded, DataActor):
             round(float(quote.ask_size) * size_scale),
             quote.ts_init,
         )
-        self._take(step)
+
+    def _catch_up(self, root: str) -> None:
+        """Tell the crosser of the quotes that came while no ticket rested."""
+        for name, quote in self._late.pop(root, {}).items():
+            self.crosser.note(*self._told(name, quote))
 
     def receive(self, ticket: Ticket) -> None:
         """Take a ticket: cross it, ask the desk for the rest after the window, send what remains to the market."""
@@ -168,6 +183,7 @@ class House(Guarded, DataActor):
             self._to_market(ticket, ticket.quantity)
             return
         self._working[ticket.order_id] = ticket
+        self._catch_up(ticket.root)
         self._take(self.crosser.on_ticket(ticket, max(now, self.crosser.now_ns)))
         if ticket.order_id not in self._working:
             return

@@ -81,9 +81,8 @@ class NavRecorder(Guarded, DataActor):
             for code in self._currencies:
                 if not self._index.has_cash(book, code):
                     continue
-                nav, gross = self._index.nav_units(book, code, marks)
+                nav, gross, cash = self._index.nav_units(book, code, marks)
                 decimals = state.decimals(code)
-                cash = self._index.cash_units(book, code)
                 flow = self._flows.pop((book, code), Decimal(0))
                 values = (from_units(units, decimals) for units in (nav, cash, gross))
                 self._log((now, book, code, *(str(v) for v in values), str(flow)))

@@ -3,14 +3,15 @@
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from nautilus_trader.model import InstrumentId, OrderSide, Quantity
+from nautilus_trader.model import InstrumentId, OrderSide, OrderStatus, Quantity
 
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.risk_gate import RiskGate
+from ufos_nautilus.engine.risk_price import newest_price
 from ufos_nautilus.risk.actions import Action, hedge_units, reductions
 from ufos_nautilus.risk.fixed import SCALE, from_fixed
 from ufos_nautilus.risk.levels import ACTIVE, REDUCING
-from ufos_nautilus.risk.state import Slot
+from ufos_nautilus.risk.state import Slot, mark
 
 
 class BookHands:
@@ -34,6 +35,12 @@ class BookHands:
         for order in (*cache.orders_open(), *cache.orders_inflight(), *cache.orders_emulated()):
             places.add((str(order.strategy_id), order.instrument_id))
         return sorted(((b, i) for b, i in places if book in ("", b)), key=lambda p: (p[0], str(p[1])))
+
+    def unasked(self, cache: Any) -> bool:
+        """Tell whether something is open that nobody has asked to cancel."""
+        return any(
+            order.status != OrderStatus.PENDING_CANCEL for order in (*cache.orders_open(), *cache.orders_emulated())
+        )
 
     def cancel(self, cache: Any, book: str = "") -> int:
         """Cancel everything of one book or of all, orders of unknown owners too; return how many commands that took."""
@@ -73,7 +80,12 @@ class BookHands:
     def hedge(self, cache: Any, action: Action) -> int:
         """Trade the hedge against a book's net position; return how many orders were sent."""
         hedge = self.gate.firm.instruments.get(action.rule.hedge_with)
-        if hedge is None or not hedge.price:
+        if hedge is None:
+            return 0
+        found = newest_price(cache, InstrumentId.from_str(hedge.id))
+        if found is not None:
+            mark(hedge, *found)
+        if not hedge.price:
             return 0
         net = sum(s.net for s in self.slots(action.book))
         units = hedge_units(net, action.rule.hedge_ratio, hedge.value(SCALE, hedge.price))

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nautilus_trader.model import InstrumentId, OrderSide, OrderType
+from nautilus_trader.model import InstrumentId, LimitOrder, MarketOrder, OrderSide, OrderType
 
 from ufos_nautilus.engine.dark import DARK_VENUE
-from ufos_nautilus.engine.gate import GateRequest
-from ufos_nautilus.engine.halt_flag import HaltFlag
+from ufos_nautilus.engine.gate import GateRequest, TradingHaltedError
 from ufos_nautilus.engine.risk_audit import RiskAudit
 from ufos_nautilus.engine.risk_orders import Followed, OrderKeeper
 from ufos_nautilus.engine.risk_price import newest_price
@@ -15,12 +14,13 @@ from ufos_nautilus.limits import RISK_AUDIT_BATCH_MAX, RISK_ORDERS_OPEN_MAX
 from ufos_nautilus.risk.checks import OrderView, Violation, check, check_slot, count
 from ufos_nautilus.risk.compiled import Limits, SlotRules
 from ufos_nautilus.risk.fixed import text
+from ufos_nautilus.risk.halt_flag import HaltFlag
 from ufos_nautilus.risk.quick import Bounds
 from ufos_nautilus.risk.rules import SwitchLimits
 from ufos_nautilus.risk.state import Firm, Slot, mark
 from ufos_nautilus.risk.windows import RateWindow, ShareWindow
 
-BUY, LIMIT, MARKET = OrderSide.BUY, OrderType.LIMIT, OrderType.MARKET
+BUY, MARKET = OrderSide.BUY, OrderType.MARKET
 PRICED = frozenset((OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.LIMIT_IF_TOUCHED, OrderType.TRAILING_STOP_LIMIT))
 TRIGGERED = frozenset(
     (OrderType.STOP_MARKET, OrderType.STOP_LIMIT, OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED)
@@ -39,6 +39,8 @@ class Place(NamedTuple):
     name: str
     bounds: Bounds | None
     """The limits folded, for orders that are far from all of them; None on the internal venue."""
+    goes_to: InstrumentId
+    """What orders name."""
 
 
 class RiskGate(OrderKeeper):
@@ -65,10 +67,12 @@ class RiskGate(OrderKeeper):
         super().__init__(firm, limits)
         self.flag, self.audit, self.algorithms = flag, audit, algorithms
         self.on_rejected = self._count_refusal
+        self.pressed = False
+        """A halt waits for the book that is running; its next denial ends it."""
         self._cell = flag.cell
         self._cache: Any = None
         self._now: Callable[[], int] = lambda: 0
-        self._places: dict[tuple[str, Any], Place] = {}
+        self._places: dict[str, dict[Any, Place]] = {}
         self._bounds: dict[tuple[str, str, SlotRules], Bounds] = {}
         self._requests: dict[str, RateWindow] = {}
         self._refusals: dict[str, ShareWindow] = {}
@@ -104,11 +108,23 @@ class RiskGate(OrderKeeper):
             self._count_request(book, now, self._breaker)
         if self._cell[0] != firm.state:
             firm.state = self._cell[0]
-        place = self._places.get((book, order.instrument_id)) or self._find(request)
+        mine = self._places.get(book)
+        place = None if mine is None else mine.get(order.instrument_id)
+        if place is None:
+            place = self._find(request)
         if place is None:
             view = self._view(request, now, None)
             return self._deny(request, check(view, firm, self.limits), now)
-        self._mark(place)
+        quote = None if self._cache is None else self._cache.quote(place.priced_by)
+        if quote is None:
+            self._mark_without_quote(place)
+        else:
+            instrument = place.slot.instrument
+            price = (quote.bid_price.raw + quote.ask_price.raw) // 2
+            if price == instrument.price:
+                instrument.price_ns = quote.ts_init
+            else:
+                mark(instrument, price, quote.ts_init)
         if action == "submit" and place.bounds is not None and self._quick(order, place, place.bounds, now):
             return None
         view = self._view(request, now, place)
@@ -122,25 +138,25 @@ class RiskGate(OrderKeeper):
 
     def _quick(self, order: Any, place: Place, bounds: Bounds, now: int) -> bool:
         """Let a plain order pass that is far from every limit; the result is what the whole check would have done."""
-        kind, key = order.order_type, order.client_order_id
-        if kind == LIMIT:
+        kind = type(order)
+        if kind is LimitOrder:
             price = order.price.raw
-        elif kind == MARKET:
+        elif kind is MarketOrder:
             price = None
         else:
             return False
         if order.is_reduce_only or order.is_quote_quantity or order.exec_algorithm_id is not None:
             return False
-        orders, slot = self.orders, place.slot
+        orders, slot, key = self.orders, place.slot, order.client_order_id
         if key in orders or key in self._ended or len(orders) >= RISK_ORDERS_OPEN_MAX:
             return False
-        sign, quantity = (1 if order.side == BUY else -1), order.quantity.raw
+        sign, quantity = (1 if order.is_buy else -1), order.quantity.raw
         value = bounds.allows(slot, sign, quantity, price, now)
         if not value:
             return False
         if bounds.counted:
             bounds.count(now)
-        followed = orders[key] = Followed(key, slot, order.instrument_id, sign, quantity)
+        followed = orders[key] = Followed(key, slot, place.goes_to, sign, quantity)
         followed.counted = quantity
         slot.open(sign, quantity, value)
         if self._refusals_limit is not None:
@@ -153,7 +169,7 @@ class RiskGate(OrderKeeper):
 
     def commit(self, order: Any) -> None:
         """Count a leg that was reviewed and is now sent."""
-        place = self._places.get((str(order.strategy_id), order.instrument_id))
+        place = self._places.get(str(order.strategy_id), {}).get(order.instrument_id)
         if place is not None:
             self.follow(order, place.slot, 1 if order.side == BUY else -1)
 
@@ -171,7 +187,7 @@ class RiskGate(OrderKeeper):
             slot = followed.slot
             rules = self.limits.slot(slot.book.id, slot.book.kind, slot.instrument.id)
             view = OrderView(slot.book.id, slot.instrument.id, followed.sign, followed.counted, None, 0)
-            reduces = not followed.adds or slot.only_reduces(view.sign, view.quantity, view.quantity, flagged=False)
+            reduces = followed.exits or slot.only_reduces(view.sign, view.quantity, view.quantity, flagged=False)
             rule = rules.restriction
             if rule is not None and not (reduces and rule.allows == "reducing"):
                 out.append((slot.book.id, followed.key, f"restriction {rule.id} of version {rules.version}"))
@@ -191,12 +207,13 @@ class RiskGate(OrderKeeper):
             return
         count(view, slot, place.rules)
         if request.action == "submit":
-            only_exits = view.flagged and slot.only_reduces(view.sign, view.quantity, 0, flagged=True)
-            self.follow(order, slot, view.sign, adds=not only_exits)
+            self.follow(order, slot, view.sign)
         elif request.action == "modify":
             self.ask(order, slot, view.sign, view.quantity + order.filled_qty.raw)
 
     def _deny(self, request: GateRequest, violations: tuple[Violation, ...], now: int) -> str:
+        if self.pressed:
+            raise TradingHaltedError(f"book {request.book_id} goes on sending orders while all must be cancelled")
         order = request.order
         self.audit.denied(
             now, request.book_id, str(order.client_order_id), str(order.instrument_id), request.action, violations
@@ -227,8 +244,9 @@ class RiskGate(OrderKeeper):
         venue = DARK_VENUE if name != lit and name.endswith(f".{DARK_VENUE}") else ""
         key = (request.book_id, slot.instrument.venue, rules)
         bounds = None if venue else self._bounds.setdefault(key, Bounds(slot, rules))
-        place = Place(slot, rules, InstrumentId.from_str(lit), venue, name, bounds)
-        self._places[request.book_id, request.order.instrument_id] = place
+        goes_to = request.order.instrument_id
+        place = Place(slot, rules, InstrumentId.from_str(lit), venue, name, bounds, goes_to)
+        self._places.setdefault(request.book_id, {})[goes_to] = place
         return place
 
     def _view(self, request: GateRequest, now: int, place: Place | None) -> OrderView:
@@ -236,7 +254,7 @@ class RiskGate(OrderKeeper):
         quantity, replaced = order.quantity.raw, 0
         if action == "modify":
             followed = self.orders.get(order.client_order_id)
-            if followed is not None and followed.adds:
+            if followed is not None and not followed.exits:
                 replaced = followed.counted
             quantity = (quantity if request.quantity is None else request.quantity.raw) - order.filled_qty.raw
         elif action == "slice":
@@ -288,19 +306,10 @@ class RiskGate(OrderKeeper):
         known = client_order_id in self.orders
         return known or (self._cache is not None and self._cache.order_exists(client_order_id))
 
-    def _mark(self, place: Place) -> None:
-        quote = self._cache.quote(place.priced_by) if self._cache is not None else None
-        instrument = place.slot.instrument
-        if quote is not None:
-            price, at = (quote.bid_price.raw + quote.ask_price.raw) // 2, quote.ts_init
-        elif self._cache is not None and (found := newest_price(self._cache, place.priced_by)) is not None:
-            price, at = found
-        else:
-            return
-        if price == instrument.price:
-            instrument.price_ns = at
-        else:
-            mark(instrument, price, at)
+    def _mark_without_quote(self, place: Place) -> None:
+        found = newest_price(self._cache, place.priced_by) if self._cache is not None else None
+        if found is not None:
+            mark(place.slot.instrument, *found)
 
     # breakers
 

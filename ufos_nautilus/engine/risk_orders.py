@@ -42,18 +42,22 @@ class Followed:
         What it trades, on the venue it goes to.
     sign, total : int
         1 to buy or -1 to sell, and units of 10^-16 in all.
-    adds, exits : bool
-        It could add to a position; the venue holds it to reducing one. What is held to reducing and larger than what
-        there is to reduce counts as both.
+    exits : bool
+        The venue holds it to reducing a position, and makes it as large as that where it needs to.
     worked : bool
         An execution algorithm works it.
 
     """
 
-    __slots__ = (
-        "adds", "asked", "counted", "ended", "exits", "filled", "instrument_id", "key", "sign", "slices", "slot",
-        "total", "worked",
-    )  # fmt: skip
+    # What most orders never change stays with the class: setting it would cost each of them.
+    exits = worked = False
+    filled = counted = 0
+    asked: tuple[int, ...] = ()
+    """Quantities of modifications that the venue has not answered."""
+    slices: dict[Any, int] | None = None
+    """Open slice -> units it can still trade; None until there is one."""
+    ended = False
+    """The order itself has ended; its slices may not have."""
 
     def __init__(
         self,
@@ -62,19 +66,14 @@ class Followed:
         instrument_id: InstrumentId,
         sign: int,
         total: int,
-        adds: bool = True,
         exits: bool = False,
         worked: bool = False,
     ) -> None:
         self.key, self.slot, self.instrument_id, self.sign, self.total = key, slot, instrument_id, sign, total
-        self.adds, self.exits, self.worked = adds, exits, worked
-        self.filled = self.counted = 0
-        self.asked: tuple[int, ...] = ()
-        """Quantities of modifications that the venue has not answered."""
-        self.slices: dict[Any, int] | None = None
-        """Open slice -> units it can still trade; None until there is one."""
-        self.ended = False
-        """The order itself has ended; its slices may not have."""
+        if exits:
+            self.exits = True
+        if worked:
+            self.worked = True
 
     def recount(self) -> None:
         """Count as open what the order could still trade, whatever the venue makes of pending modifications."""
@@ -82,12 +81,8 @@ class Followed:
         if not self.ended or self.slices:
             total = max(self.total, *self.asked) if self.asked else self.total
             wanted = max(total - self.filled, 0)
-        more = wanted - self.counted
-        if more:
-            if self.exits:
-                self.slot.open(self.sign, more, exits=True)
-            if self.adds:
-                self.slot.open(self.sign, more)
+        if wanted != self.counted:
+            self.slot.open(self.sign, wanted - self.counted, exits=self.exits)
             self.counted = wanted
 
     @property
@@ -142,15 +137,14 @@ class OrderKeeper:
         if handler is not None:
             handler(event)
 
-    def follow(self, order: Any, slot: Slot, sign: int, *, adds: bool = True) -> None:
-        """Count a new order as open; `adds` says whether it could add to a position."""
+    def follow(self, order: Any, slot: Slot, sign: int) -> None:
+        """Count a new order as open."""
         followed = Followed(
             order.client_order_id,
             slot,
             order.instrument_id,
             sign,
             order.quantity.raw,
-            adds=adds,
             exits=order.is_reduce_only,
             worked=order.exec_algorithm_id is not None,
         )
@@ -204,7 +198,7 @@ class OrderKeeper:
         followed = self.orders.get(key)
         sign, units = (1 if event.order_side == OrderSide.BUY else -1), event.last_qty.raw
         slot = followed.slot if followed is not None else self._slot_of(event)
-        counted = 0 if followed is None or not followed.adds else min(units, followed.counted)
+        counted = 0 if followed is None or followed.exits else min(units, followed.counted)
         if slot is not None:
             slot.fill(sign, units, event.last_px.raw, self._fee(event.commission), counted=counted)
         if followed is None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from ufos_nautilus.engine.book import Book
 from ufos_nautilus.engine.dark import DARK_VENUE, dark_id
-from ufos_nautilus.engine.halt_flag import HaltFlag
 from ufos_nautilus.engine.house_setup import starting_capital
 from ufos_nautilus.engine.risk_actions import BookHands
 from ufos_nautilus.engine.risk_audit import RISK_FILE, RiskAudit
@@ -19,6 +18,7 @@ from ufos_nautilus.engine.watchdog import Watchdog
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.risk.compiled import Limits
 from ufos_nautilus.risk.fixed import SCALE, to_fixed
+from ufos_nautilus.risk.halt_flag import HaltFlag
 from ufos_nautilus.risk.rules import RiskRules
 from ufos_nautilus.risk.state import Firm
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Self
 
 from nautilus_trader.common import DataActor, DataActorConfig
@@ -12,6 +13,7 @@ from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.risk_actions import BookHands
 from ufos_nautilus.engine.risk_gate import RiskGate
 from ufos_nautilus.engine.risk_price import newest_price
+from ufos_nautilus.errors import UfosError
 from ufos_nautilus.limits import HALT_REASON_CHARS_MAX
 from ufos_nautilus.risk.actions import Action, ActionTable
 from ufos_nautilus.risk.compiled import Limits
@@ -19,12 +21,14 @@ from ufos_nautilus.risk.fixed import SCALE, text, to_fixed
 from ufos_nautilus.risk.levels import ACTIVE, HALTED, Account
 from ufos_nautilus.risk.restrictions import Restriction, difference
 from ufos_nautilus.risk.rules import Metric, RiskRules
-from ufos_nautilus.risk.rules_file import diff
+from ufos_nautilus.risk.rules_file import diff, load_rules
 from ufos_nautilus.risk.state import mark
 from ufos_nautilus.risk.windows import FallWindow
 
 NS_PER_S = 1_000_000_000
 NS_PER_DAY = 86_400 * NS_PER_S
+UNASKED_NS, RECANCEL_NS = NS_PER_S // 10, NS_PER_S
+"""Times after which a halt looks for orders that turned up since, and asks again for what was not answered."""
 HALTS_TOPIC = "risk.halts"
 WARNINGS_TOPIC = "risk.warnings"
 SPREADS_TOPIC = f"{ALERTS_TOPIC}.spread"
@@ -55,10 +59,18 @@ class Watchdog(Guarded, DataActor):
         """Source of the halt in force, or empty."""
         self.on_halt: Callable[[str, str], None] = lambda source, reason: None
         """Called once trading has stopped, before orders are cancelled."""
+        self.on_flag: Callable[[], None] = self._flag_raised
+        """Called where the flag was raised by another thread or process."""
+        self.who_resumed: Callable[[], str] = lambda: ""
+        """Says which person lowered the flag."""
         self._venues = venues
         self._seen: dict[tuple[Metric, str], Decimal] = {}
         self._waiting: list[Action] = []
         self._flatten = False
+        self._file: Path | None = None
+        self._file_seen: tuple[int, int, int] | None = None
+        self._refused = False
+        self._asked_ns = self._looked_ns = 0
         self._day = -1
         self._mismatched: set[tuple[str, str]] = set()
         self._prepare()
@@ -78,7 +90,7 @@ class Watchdog(Guarded, DataActor):
         self.seed()
         self.look()
         interval = int(self.gate.limits.rules.watch_interval_s * NS_PER_S)
-        self.clock.set_timer_ns("watch", interval, callback=self.guard(lambda _: self.look()))
+        self.clock.set_timer_ns("watch", interval, callback=self.guard(lambda _: self._watch(interval)))
         self.subscribe_topic(SPREADS_TOPIC, self.guard(self.on_anomaly))
 
     def on_stop(self) -> None:
@@ -100,9 +112,20 @@ class Watchdog(Guarded, DataActor):
 
     # watching
 
+    def _watch(self, interval: int) -> None:
+        """Look, unless this is one of the timers that piled up while a book kept the loop."""
+        if self.clock.timestamp_ns() - self._looked_ns >= interval // 2:
+            self.look()
+
     def look(self) -> None:
         """Refresh accounts and marks, then see what is due."""
         now, firm = self.clock.timestamp_ns(), self.gate.firm
+        self._looked_ns = now
+        self._reload()
+        if self.gate.flag.halted and not self.halted_by:
+            self.on_flag()
+        elif self.halted_by and not self.gate.flag.halted:
+            self.resumed(self.who_resumed())
         for venue in self._venues:
             self._read_account(venue, now)
         for instrument in {id(s.instrument): s.instrument for s in firm.held() if s.position}.values():
@@ -190,7 +213,7 @@ class Watchdog(Guarded, DataActor):
 
     # acting
 
-    def halt(self, source: str, reason: str, *, flatten: bool | None = None) -> None:
+    def halt(self, source: str, reason: str, *, flatten: bool | None = None, engine_free: bool = False) -> None:
         """Stop all trading now; orders are cancelled as soon as the engine is free, positions closed only if told so.
 
         Parameters
@@ -201,6 +224,8 @@ class Watchdog(Guarded, DataActor):
             Why, in words.
         flatten : bool, optional
             Close all positions after the last cancel; what the limits say unless given.
+        engine_free : bool
+            The caller is no callback of the engine, so that orders can be cancelled at once.
 
         """
         self.gate.flag.halt()
@@ -217,12 +242,22 @@ class Watchdog(Guarded, DataActor):
         self.gate.audit.write("halt", now, source=source, reason=reason, open_orders=opened, flatten=self._flatten)
         self.publish_message(HALTS_TOPIC, {"source": source, "reason": reason, "ts_ns": now})
         self.on_halt(source, reason)
+        if engine_free:
+            self.cancel_everything()
+            return
         # A halt may come from inside a call of the engine, which would then lock out the cancels.
-        self.clock.set_time_alert_ns("halt", now + 1, callback=self.guard(lambda _: self.cancel_everything()))
+        self._asked_ns = 0
+        self.clock.set_time_alert_ns("halt", now + 1, callback=self.guard(lambda _: self._cancel_unless_done()))
+
+    def _cancel_unless_done(self) -> None:
+        if not self._asked_ns:
+            self.cancel_everything()
 
     def cancel_everything(self) -> None:
         """Cancel all orders on all venues."""
         commands = self.hands.cancel(self.cache)
+        self._asked_ns = self.clock.timestamp_ns()
+        self.gate.flag.confirm(self._asked_ns)
         self.gate.audit.write("cancel", self.clock.timestamp_ns(), commands=commands, left=len(self.gate.orders))
         if not commands:
             self._on_idle()
@@ -231,13 +266,16 @@ class Watchdog(Guarded, DataActor):
         if self.halted_by and not self._flatten:
             self.gate.audit.write("cancelled", self.clock.timestamp_ns(), left=0)
 
+    def _flag_raised(self) -> None:
+        self.halt("flag", "the flag was raised from outside", engine_free=True)
+
     def _follow_halt(self) -> None:
         """Cancel again whatever turned up, then close positions if that was asked for."""
-        if not self.halted_by:
-            self.halt("flag", "the flag was raised from outside")
-            return
-        if self.hands.open_places(self.cache):
-            self.cancel_everything()
+        if self.gate.orders or self.hands.open_places(self.cache):
+            # What is asked for already takes its time; what turned up since, or was not answered, is asked for again.
+            waited = self.clock.timestamp_ns() - self._asked_ns
+            if waited > RECANCEL_NS or (waited > UNASKED_NS and self.hands.unasked(self.cache)):
+                self.cancel_everything()
         elif self._flatten:
             self.gate.flag.reduce()
             self.gate.firm.state = self.gate.flag.value
@@ -279,9 +317,11 @@ class Watchdog(Guarded, DataActor):
         self._waiting = [a for a in self._waiting if a not in ready]
         for action in ready:
             if action.rule.do == "reduce":
-                self.hands.reduce(self.cache, action.book, action.rule.reduce_to_pct)
+                sent = self.hands.reduce(self.cache, action.book, action.rule.reduce_to_pct)
             else:
-                self.hands.hedge(self.cache, action)
+                sent = self.hands.hedge(self.cache, action)
+            now = self.clock.timestamp_ns()
+            self.gate.audit.write("acted", now, do=action.rule.do, book=action.book, orders=sent)
 
     # changing the rules
 
@@ -295,6 +335,30 @@ class Watchdog(Guarded, DataActor):
         self.gate.audit.write("limits", now, old=old.digest(), new=rules.digest(), changes=changes)
         self._cancel_broken(now)
         return changes
+
+    def follow_file(self, path: Path) -> None:
+        """Judge by a limits file from now on, and again whenever it changes; one that can't be read changes nothing."""
+        self._file, self._file_seen = path, None
+        self._reload()
+
+    def _reload(self) -> None:
+        if self._file is None:
+            return
+        try:
+            found = self._file.stat()
+            seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if seen == self._file_seen:
+                return
+            self._file_seen = seen
+            rules = load_rules(self._file)
+        except (OSError, UfosError) as error:
+            if not self._refused:
+                self._refused = True
+                self.gate.audit.write("limits_refused", self.clock.timestamp_ns(), reason=str(error)[:500])
+            return
+        self._refused = False
+        if rules.digest() != self.gate.limits.rules.digest():
+            self.set_rules(rules)
 
     def set_restrictions(self, restrictions: list[Restriction]) -> dict[str, list[str]]:
         """Put other restrictions in force, cancel the orders that break them, and return ids by what changed."""

@@ -68,8 +68,9 @@ def dividends_from_adjusted(adjusted: pl.DataFrame, closes: pl.DataFrame) -> pl.
 def distributions_from_closes(adjusted: pl.DataFrame, closes: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Find spin-offs and splits that one source adjusts for and the other does not.
 
-    The ratio of the two closes then changes for good on one day, by a factor L below one. With previous close C the
-    holder of a share was given something worth C (1 - L): the distribution, in the units of `closes`.
+    The ratio of the two closes then changes for good on one day, by a factor L below one. With that day's close C the
+    holder of a share was given something worth C (1 / L - 1) at that close: the distribution, in the units of `closes`.
+    Total return with it is what the adjusted closes say.
 
     Parameters
     ----------
@@ -91,7 +92,6 @@ def distributions_from_closes(adjusted: pl.DataFrame, closes: pl.DataFrame) -> t
         .sort("symbol", "date")
         .with_columns((pl.col("close") / pl.col("other")).alias("ratio"))
         .with_columns(
-            pl.col("close").shift(1).over("symbol").alias("previous"),
             _median(pl.col("ratio").shift(1)).over("symbol").alias("before"),
             _median(pl.col("ratio").reverse()).reverse().over("symbol").alias("after"),
             (pl.col("ratio") / pl.col("ratio").shift(1)).over("symbol").alias("step"),
@@ -100,7 +100,7 @@ def distributions_from_closes(adjusted: pl.DataFrame, closes: pl.DataFrame) -> t
     )
     at_once = ((pl.col("step") / pl.col("level") - 1).abs() < ONE_STEP) & (2 * pl.col("step") < 1 + pl.col("level"))
     lasting = (pl.col("level") < 1 - LEAST_LEVEL) & at_once
-    amount = (pl.col("previous") * (1 - pl.col("level"))).round(AMOUNT_DECIMALS).cast(pl.String).cast(DECIMAL)
+    amount = (pl.col("close") * (1 / pl.col("level") - 1)).round(AMOUNT_DECIMALS).cast(pl.String).cast(DECIMAL)
     found = ratio.filter(lasting).select("date", "symbol", amount.alias("amount"))
     passing = pl.all_horizontal((pl.col("ratio") / pl.col(n) - 1).abs() > DISAGREEMENT for n in ("before", "after"))
     return found, ratio.filter(passing & ~lasting).select("date", "symbol")

@@ -3,23 +3,24 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import anyio
 from mcp.server.mcpserver.context import Context
 from mcp.types import CallToolResult
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from ufos_mcp import catalogue
+from ufos_mcp import catalogue, rules
 from ufos_mcp.compare import side_by_side
-from ufos_mcp.envelope import foreign
+from ufos_mcp.envelope import NOTICE, foreign
 from ufos_mcp.guard import client_of
 from ufos_mcp.jobs import Job
 from ufos_mcp.market import Found, iso
 from ufos_mcp.plain import answer
-from ufos_mcp.runs import trimmed
+from ufos_mcp.runs import SHOWN_MAX, trimmed
 from ufos_mcp.services import Services, user_of_request
-from ufos_mcp.specs import Ask, combinations, data_part, run_spec, short_digest, venues
+from ufos_mcp.specs import Ask, combinations, daily, data_part, run_spec, short_digest, venues
 from ufos_mcp.strict import READS, WRITES, StrictTool, strict_tool
 from ufos_mcp.tasks import patient, progress_of
 from ufos_mcp.texts import TEXTS
@@ -42,7 +43,9 @@ Cutoff = Annotated[str, Field(max_length=10)]
 Wait = Annotated[int, Field(ge=0, le=MCP_WAIT_S_MAX)]
 Bps = Annotated[float, Field(ge=-10, le=1_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**53)]
-Values = Annotated[list[str | int | float | bool], Field(min_length=1, max_length=16)]
+Values = Annotated[
+    list[str | int | float | bool], Field(min_length=1, max_length=16), WithJsonSchema({"type": "array"})
+]
 RunName = Annotated[str, Field(max_length=128)]
 JOB = re.compile(r"job-[0-9a-f]{16}")
 
@@ -104,8 +107,8 @@ class BacktestTools:
             about = {"strategy": strategy, "params": dict(one.params)}
             done = counted(self._services, trial)
             jobs.append(self._services.jobs.submit(payload, user=user, about=about, done=done))
-        note = hindsight(knowledge_cutoff, data.get("first", ""), data.get("last", "9"))
-        return await self._finish(ctx, jobs, wait_s, {"data": data, "hindsight": note})
+        facts = {**told(data), "assumed": assumed(payloads[0]["spec"]) if found is not None else "as the spec says"}
+        return await self._finish(ctx, jobs, wait_s, {**facts, "hindsight": hindsight(knowledge_cutoff, data)})
 
     async def backtest_code(
         self,
@@ -139,14 +142,24 @@ class BacktestTools:
         job = self._services.jobs.submit(
             payload, user=user, about={"strategy": name}, done=counted(self._services, trial)
         )
-        note = hindsight(knowledge_cutoff, data.get("first", ""), data.get("last", "9"))
-        return await self._finish(ctx, [job], wait_s, {"data": data, "hindsight": note})
+        facts = {**told(data), "assumed": assumed({"data": [part], "venues": payload["venues"]})}
+        return await self._finish(ctx, [job], wait_s, {**facts, "hindsight": hindsight(knowledge_cutoff, data)})
 
     async def get_backtest(
         self,
         runs: Annotated[list[RunName], Field(max_length=MCP_RUNS_COMPARED_MAX)] = [],  # noqa: B006
         part: Literal[
-            "summary", "spec", "equity", "fills", "orders", "positions", "quotes", "inventory", "markouts", "report"
+            "summary",
+            "spec",
+            "statistics",
+            "equity",
+            "fills",
+            "orders",
+            "positions",
+            "quotes",
+            "inventory",
+            "markouts",
+            "report",
         ] = "summary",
         offset: Annotated[int, Field(ge=0)] = 0,
         limit: Annotated[int, Field(ge=1, le=MCP_ROWS_MAX)] = 50,
@@ -203,18 +216,18 @@ class BacktestTools:
         return found, [{"kind": "backtest", "spec": spec, "runs": runs} for spec in specs]
 
     async def _spec(self, strategy: str, found: Found, ask: Ask) -> dict[str, Any]:
-        if strategy in catalogue.books():
-            class_path = catalogue.books()[strategy].where
-            schema = (await self._services.schemas())[class_path]
+        if (listed := catalogue.books().get(strategy)) is not None:
+            schema = (await self._services.schemas())[listed.where]
             params = {**_default_instrument(schema, ask.symbols), **ask.params}
-            return run_spec(_name(strategy), found, ask, class_path, params)
+            spec = run_spec(_name(strategy), found, ask, {"class_path": listed.where, "params": params})
+            return daily(spec, found, ask) if listed.daily else spec
         saved = await anyio.to_thread.run_sync(self._services.store.strategy, strategy)
         if saved is None:
             known = [*catalogue.books(), *(s["name"] for s in self._services.store.strategies())]
             raise SpecError(
                 f"there is no strategy {strategy!r}", expected=", ".join(known), next_step="list_strategies"
             )
-        return run_spec(_name(strategy), found, ask, *self._services.rules.book(saved["spec"], ask))
+        return run_spec(_name(strategy), found, ask, rules.book(saved["spec"], found, ask))
 
     async def _finish(
         self, ctx: Context[Any, Any], jobs: Sequence[Job], wait_s: int, facts: dict[str, Any]
@@ -243,6 +256,7 @@ def shown(job: Job) -> dict[str, Any]:
     out = job.shown() | {"status": "failed" if _failed(job) else job.state}
     if verdict := job.result.get("sandbox"):
         out["sandbox"] = _enveloped(verdict)
+        out |= {"untrusted": True, "notice": NOTICE}
     return out
 
 
@@ -251,8 +265,10 @@ def _enveloped(verdict: Mapping[str, Any]) -> dict[str, Any]:
     if evidence := verdict.get("evidence"):
         out["evidence"] = foreign("\n".join(evidence), "what the host saw of the code's orders")
     if failure := verdict.get("failure"):
-        place = {k: failure[k] for k in ("phase", "type", "line")}
-        out["failure"] = place | foreign(str(failure["message"]), "message of the sandbox")
+        place = {k: failure[k] for k in ("phase", "line")}
+        kind, message = str(failure["type"]), str(failure["message"])
+        told = (f"{kind}: {message}", "error of the code") if kind else (message, "message of the sandbox")
+        out["failure"] = place | foreign(*told)
     return out
 
 
@@ -285,9 +301,31 @@ def _default_instrument(schema: dict[str, Any], symbols: Sequence[str]) -> dict[
 def _data(found: Found | None, ask: Ask, payload: Mapping[str, Any]) -> dict[str, Any]:
     if found is None:
         return {"spec": payload["spec"].get("name", "")}
-    tables = [t for s in ask.symbols for t in found.catalog.tables(s)]
+    tables = [t for s in ask.symbols for t in found.tables.get(s, ())]
     first, last = iso(min(t.first_ns for t in tables)), iso(max(t.last_ns for t in tables))
     return {"catalog": found.name, "symbols": list(ask.symbols), "first": ask.start or first, "last": ask.end or last}
+
+
+def told(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run was over as its caller is told: not every one of many symbols again."""
+    symbols = data.get("symbols", ())
+    shown = {"symbols": [*symbols[:SHOWN_MAX], f"{len(symbols) - SHOWN_MAX} more"]} if len(symbols) > SHOWN_MAX else {}
+    return {"data": {**data, **shown}}
+
+
+def assumed(spec: Mapping[str, Any]) -> str:
+    """Say what a run supposes about prices and costs."""
+    (data,), venue = spec["data"], spec["venues"][0]
+    tables = data["tables"]
+    if "quotes_from_bars" in data:
+        prices = "quotes made from bars at open and close, half a spread of 2 bps"
+    elif "order_book_deltas" in tables:
+        prices = "the recorded order book"
+    elif "quotes" in tables:
+        prices = "recorded quotes"
+    else:
+        prices = f"prices of recorded {' and '.join(tables)}, no spread"
+    return f"{prices}; fees {(Decimal(venue['fees']['taker_rate']) * 10_000).normalize():f} bps; no latency"
 
 
 def _links(run_id: str | None) -> dict[str, str]:

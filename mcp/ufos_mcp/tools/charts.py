@@ -10,7 +10,7 @@ from mcp.types import CallToolResult, ImageContent, TextContent
 from pydantic import Field
 
 from ufos_mcp.plain import to_json
-from ufos_mcp.runs import RUN_ID, curves
+from ufos_mcp.runs import HOST, RUN_ID, curves
 from ufos_mcp.services import Services
 from ufos_mcp.strict import READS, StrictTool, strict_tool
 from ufos_mcp.texts import TEXTS
@@ -61,7 +61,8 @@ class ChartTools:
         profit, unit = data["profit"], data["currency"]
         low, high, end = min(profit), max(profit), profit[-1]
         span = f"from {data['times'][0]} to {data['times'][-1]}"
-        text = f"Profit of {run}: ends at {end:,.6g} {unit}, lowest {low:,.6g}, highest {high:,.6g}, {span}."
+        code = "" if data["label"] == HOST else f", foreign code in the sandbox, labelled {data['label']}"
+        text = f"Profit of {run}{code}: ends at {end:,.6g} {unit}, lowest {low:,.6g}, highest {high:,.6g}, {span}."
         content: list[Any] = [
             TextContent(type="text", text=text),
             ImageContent(type="image", data=png, mime_type="image/png"),
@@ -83,7 +84,16 @@ class ChartTools:
         first = points[0][1]
         profit = [float(amount - first) for _, amount in points]
         times = [at[:19] + "Z" for at, _ in points]
-        data = {"run_id": run, "currency": currency, "times": times, "profit": [round(p, 8) for p in profit]}
+        summary = self._services.runs.summary(run)
+        if (total := summary["net_pnl"].get(currency)) is not None:
+            profit[-1] = float(total)  # the last sample may be a moment before the end
+        data = {
+            "run_id": run,
+            "label": summary["label"],
+            "currency": currency,
+            "times": times,
+            "profit": [round(p, 8) for p in profit],
+        }
         seconds = [datetime.fromisoformat(t).timestamp() for t in times]
         image = line_chart(seconds, profit, run, currency, (times[0], times[-1]))
         return json.loads(to_json(data)), base64.b64encode(image).decode("ascii")

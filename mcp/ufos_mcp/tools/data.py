@@ -1,18 +1,27 @@
 """Tools over market data: what there is, and what indicators, patterns and screens say of it."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from ufos_mcp.market import SYMBOL, Found, iso, parse_time, to_ns
+from ufos_mcp.market import SYMBOL, Found, Stamp, iso, parse_time, to_ns
 from ufos_mcp.plain import answer
 from ufos_mcp.services import Services
 from ufos_mcp.strict import READS, StrictTool, strict_tool
 from ufos_mcp.texts import TEXTS
 from ufos_nautilus.errors import SpecError, UfosError
-from ufos_nautilus.limits import MCP_BARS_MAX, MCP_INSTRUMENTS_MAX, MCP_ROWS_MAX
+from ufos_nautilus.limits import (
+    MCP_BARS_MAX,
+    MCP_CACHED_MAX,
+    MCP_INSTRUMENTS_MAX,
+    MCP_ROWS_MAX,
+    MCP_SCREEN_INSTRUMENTS_MAX,
+    MCP_SYMBOLS_LISTED_MAX,
+)
 
 if TYPE_CHECKING:
     from ufos_nautilus.market.manifest import TableEntry
@@ -22,6 +31,11 @@ Catalog = Annotated[str, Field(max_length=120)]
 Time = Annotated[str, Field(max_length=40)]
 Term = Annotated[str, Field(max_length=80)]
 DEFECTS_SHOWN = 10
+INSTRUMENTS_SHOWN = 20
+"""Instruments an answer describes one by one; more are named."""
+NAMES_SHOWN = 5
+CATALOGS_SHOWN = 40
+SCREEN_THREADS = 4
 
 
 class DataTools:
@@ -68,13 +82,16 @@ class DataTools:
             found = market.find(symbol, catalog)
             links = {f"financial://market/book/{symbol.replace('/', '%2F')}": "order book at the end of the recording"}
             return answer({"instruments": [_instrument(found, symbol)]}, links=links)
-        rows = market.universe()
-        if catalog:
-            market.catalog(catalog)
-            rows = [r for r in rows if r["catalog"] == catalog]
-        shown = rows[:MCP_ROWS_MAX]
-        data: dict[str, Any] = {"instruments": shown, "total": len(rows)}
-        if not rows:
+        opened = [market.catalog(catalog)] if catalog else market.all()
+        total = sum(len(found.instruments) for found in opened)
+        if total > INSTRUMENTS_SHOWN:
+            catalogs = market.overview(MCP_SYMBOLS_LISTED_MAX if catalog else NAMES_SHOWN, catalog)
+            following = (
+                '{"symbol":...} describes one' if catalog else '{"catalog":...} lists one, {"symbol":...} describes one'
+            )
+            return answer({"catalogs": catalogs[:CATALOGS_SHOWN], "total": total, "next": f"describe_data {following}"})
+        data: dict[str, Any] = {"instruments": market.universe(opened), "total": total}
+        if not total:
             data["next"] = "no catalog yet: ufos data import --help, or ufos data generate single"
         return answer(data)
 
@@ -123,21 +140,27 @@ class DataTools:
             places = [(market.find(s, catalog), s) for s in symbols]
         else:
             opened = [market.catalog(catalog)] if catalog else market.all()
-            places = [(found, s) for found in opened for s in found.catalog.instruments()]
-        rows, skipped = [], 0
-        for found, symbol in places[:MCP_INSTRUMENTS_MAX]:
+            places = [(found, s) for found in opened for s in found.instruments]
+        met = pl.all_horizontal(tests).fill_null(value=False).alias("met")
+
+        def look(place: tuple[Found, str]) -> dict[str, Any] | None:
+            """Return the last bar where it meets the tests; nothing in it where it does not, None without bars."""
+            found, symbol = place
             try:
                 bars = span.bars(found, symbol)
             except UfosError:
-                skipped += 1
-                continue
-            met = bars.select(pl.all_horizontal(tests).fill_null(value=False).alias("met"))["met"]
-            if met[-1]:
-                last = bars.row(-1, named=True)
-                rows.append({"symbol": symbol, "catalog": found.name, "at": last["ts"], "close": last["close"]})
-        left = len(places) - len(places[:MCP_INSTRUMENTS_MAX])
-        return {"rows": rows[: span.limit], "met": len(rows), "looked_at": len(places) - left - skipped,
-                "without_bars": skipped, "not_looked_at": left}  # fmt: skip
+                return None
+            if not bars.select(met)["met"][-1]:
+                return {}
+            last = bars.row(-1, named=True)
+            return {"symbol": symbol, "catalog": found.name, "at": last["ts"], "close": last["close"]}
+
+        looked = places[:MCP_SCREEN_INSTRUMENTS_MAX]
+        with ThreadPoolExecutor(SCREEN_THREADS) as threads:
+            seen = list(threads.map(look, looked))
+        rows, skipped = [row for row in seen if row], sum(row is None for row in seen)
+        return {"rows": rows[: span.limit], "met": len(rows), "looked_at": len(looked) - skipped,
+                "without_bars": skipped, "not_looked_at": len(places) - len(looked)}  # fmt: skip
 
 
 class _Span:
@@ -172,7 +195,7 @@ def _instrument(found: Found, symbol: str) -> dict[str, Any]:
         "symbol": symbol,
         "catalog": found.name,
         "terms": {k: v for k, v in spec.to_dict().items() if v not in ("", 0, None, False)},
-        "tables": [_table(found, t) for t in catalog.tables(symbol)],
+        "tables": [_table(found, t) for t in found.tables[symbol]],
         "sources": sorted({d.format for d in datasets}),
         "defects": defects[:DEFECTS_SHOWN],
         "digest": catalog.digest([symbol]),
@@ -180,17 +203,22 @@ def _instrument(found: Found, symbol: str) -> dict[str, Any]:
 
 
 def _table(found: Found, entry: "TableEntry") -> dict[str, Any]:
-    import polars as pl
-
-    last = pl.scan_parquet(found.catalog.root / entry.files[-1].path).tail(1).collect().row(0, named=True)
-    shown = {k: v for k, v in last.items() if k in ("bid_price", "ask_price", "price", "size", "close", "volume")}
+    deltas = entry.kind == "order_book_deltas"
     return {
         "kind": entry.kind,
         **({"bar_type": entry.identifier} if entry.kind == "bars" else {}),
         "rows": entry.rows,
         "first": iso(entry.first_ns),
         "last": iso(entry.last_ns),
-        "last_row": {k: format(v.normalize(), "f") for k, v in shown.items()}
-        if entry.kind != "order_book_deltas"
-        else {},
+        "last_row": {} if deltas else dict(_last_row(str(found.catalog.root / entry.files[-1].path), found.stamp)),
     }
+
+
+@lru_cache(MCP_CACHED_MAX)
+def _last_row(file: str, stamp: Stamp) -> dict[str, str]:
+    """Return the prices and sizes of a table's last row; `stamp` says of which state of the catalog."""
+    import polars as pl
+
+    last = pl.scan_parquet(file).tail(1).collect().row(0, named=True)
+    shown = ("bid_price", "ask_price", "price", "size", "close", "volume")
+    return {k: format(v.normalize(), "f") for k, v in last.items() if k in shown}

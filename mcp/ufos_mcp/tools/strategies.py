@@ -8,7 +8,7 @@ import anyio
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from ufos_mcp import catalogue
+from ufos_mcp import catalogue, rules, template
 from ufos_mcp.plain import answer
 from ufos_mcp.services import Services, user_of_request
 from ufos_mcp.strict import READS, WRITES, StrictTool, compact, strict_tool
@@ -51,7 +51,9 @@ class StrategyTools:
         """List strategies, or describe one."""
         services = self._services
         if name == RULE:
-            return answer(await services.rules.schema())
+            return answer(await anyio.to_thread.run_sync(rules.schema))
+        if name == template.NAME:
+            return answer(template.template())
         if name in catalogue.books():
             book = catalogue.books()[name]
             schema = compact((await services.schemas())[book.where])
@@ -67,7 +69,9 @@ class StrategyTools:
                 raise SpecError(f"there is no strategy {name!r}", next_step="list_strategies without a name")
             return answer({"strategy": f"{saved['name']}@{saved['version']}", "kind": RULE, **_shown(saved)})
         rows = await anyio.to_thread.run_sync(self._listed)
-        return answer({"strategies": rows, "next": 'list_strategies {"name":"rule"} shows how to write a new one'})
+        return answer(
+            {"strategies": rows, "next": 'list_strategies {"name":"rule"} or {"name":"code"} shows how to write one'}
+        )
 
     def _listed(self) -> list[dict[str, Any]]:
         listed = [*catalogue.books().values(), *catalogue.spec_files(self._services.settings.root).values()]
@@ -93,10 +97,10 @@ class StrategyTools:
             saved = await anyio.to_thread.run_sync(self._services.store.strategy, base)
             if saved is None:
                 raise SpecError(f"there is no saved strategy {base!r}", next_step="list_strategies")
-            wanted, parent = merged(saved["spec"], changes), f"{saved['name']}@{saved['version']}"
+            wanted, parent = rules.merged(saved["spec"], changes), f"{saved['name']}@{saved['version']}"
         if len(json.dumps(wanted)) > EXPERIMENT_JSON_BYTES_MAX:
             raise LimitExceededError("the spec is too large", expected=f"at most {EXPERIMENT_JSON_BYTES_MAX:,} bytes")
-        checked = await self._services.rules.checked({**wanted, "name": name})
+        checked = await anyio.to_thread.run_sync(rules.checked, {**wanted, "name": name})
         if not save:
             return answer({"strategy": name, "valid": True, "saved": False, "spec": checked})
         user = user_of_request()
@@ -107,19 +111,6 @@ class StrategyTools:
         return answer(
             {"strategy": version, "valid": True, "saved": True, **_shown(row), "next": f'run_backtest "{version}"'}
         )
-
-
-def merged(base: Any, changes: Any) -> Any:
-    """Return a JSON merge patch (RFC 7396): null removes, objects merge, all else replaces."""
-    if not isinstance(changes, Mapping):
-        return changes
-    out = dict(base) if isinstance(base, Mapping) else {}
-    for key, value in changes.items():
-        if value is None:
-            out.pop(key, None)
-        else:
-            out[key] = merged(out.get(key), value)
-    return out
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:

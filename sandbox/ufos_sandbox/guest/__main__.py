@@ -20,6 +20,7 @@ CONTROL = struct.Struct(">d")
 """What the worker tells process 1 when a request has come: seconds until the deadline."""
 LAST_WORDS_S = 1.0
 CLOCK_STEP_MS = 100.0
+ENDING_S = 0.5
 
 
 def main() -> None:
@@ -71,8 +72,12 @@ def watch(worker: int, told: int, deadline: float, grace_s: float) -> str:
             if len(message) == CONTROL.size and reason == "idle":
                 deadline, reason = time.monotonic() + CONTROL.unpack(message)[0] + grace_s, "deadline"
         elif told in events:
-            if os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-                return "done"
+            # Its files close a moment before it has ended.
+            until = time.monotonic() + ENDING_S
+            while time.monotonic() < until:
+                if _has_ended(worker):
+                    return "done"
+                time.sleep(0.001)
             # The worker closed its end, which foreign code can do; look at the clock from here on.
             poll.unregister(told)
             return wait_by_clock(worker, deadline)
@@ -85,11 +90,15 @@ def wait_by_clock(worker: int, deadline: float) -> str:
     hangup = select.poll()
     hangup.register(0, 0)
     while time.monotonic() < deadline:
-        if os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+        if _has_ended(worker):
             return "done"
         if hangup.poll(CLOCK_STEP_MS):
             return "host gone"
     return "deadline"
+
+
+def _has_ended(worker: int) -> bool:
+    return os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def say_goodbye(message: dict[str, object]) -> None:

@@ -33,12 +33,16 @@ NUMBERS: Final[dict[str, dict[str, int]]] = {
         "listen": 50, "socketpair": 53, "clone": 56, "fork": 57, "vfork": 58, "execve": 59, "kill": 62,
         "setuid": 105, "setgid": 106, "setsid": 112, "setgroups": 116, "capset": 126, "rt_sigqueueinfo": 129,
         "prlimit64": 302, "execveat": 322, "clone3": 435, "sched_setaffinity": 203, "seccomp": 317,
+        "ptrace": 101, "add_key": 248, "request_key": 249, "keyctl": 250, "unshare": 272, "perf_event_open": 298,
+        "setns": 308, "memfd_create": 319, "bpf": 321, "userfaultfd": 323, "io_uring_setup": 425,
     },
     "aarch64": {
         "socket": 198, "connect": 203, "accept": 202, "sendto": 206, "sendmsg": 211, "shutdown": 210, "bind": 200,
         "listen": 201, "socketpair": 199, "clone": 220, "fork": -1, "vfork": -1, "execve": 221, "kill": 129,
         "setuid": 146, "setgid": 144, "setsid": 157, "setgroups": 159, "capset": 91, "rt_sigqueueinfo": 138,
         "prlimit64": 261, "execveat": 281, "clone3": 435, "sched_setaffinity": 122, "seccomp": 277,
+        "ptrace": 117, "add_key": 217, "request_key": 218, "keyctl": 219, "unshare": 97, "perf_event_open": 241,
+        "setns": 268, "memfd_create": 279, "bpf": 280, "userfaultfd": 282, "io_uring_setup": 425,
     },
 }  # fmt: skip
 AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -112,7 +116,8 @@ def hide_from_siblings() -> None:
 def forbid_calls() -> None:
     """Deny all threads new processes, new programs, sockets, signals to others and more filters; threads still start.
 
-    The container's own filter is an allow-list and stays in force beneath this one.
+    The container's own filter is an allow-list and stays in force beneath this one; what else is denied here, keys and
+    rings among it, is for the runtime that has no such list.
     """
     numbers = NUMBERS[platform.machine()]
     gone = {name: number for name, number in numbers.items() if number >= 0 and name not in ("clone", "clone3")}

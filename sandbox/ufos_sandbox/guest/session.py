@@ -83,8 +83,8 @@ class GuestRecorder(Recorder):
     def _sample_account(self, *_: Any, **__: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Keep no equity: the host works it out."""
 
-    def _on_sample(self, _: Any) -> None:
-        super()._on_sample(_)
+    def _on_sample(self, event: Any) -> None:
+        super()._on_sample(event)
         clock = time.monotonic()
         if clock - self._said >= PROGRESS_EVERY_S:
             self._said = clock

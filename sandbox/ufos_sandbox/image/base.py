@@ -71,7 +71,8 @@ def copy_libraries(root: Path, files: Iterable[Path]) -> None:
     """Copy the shared libraries that `files` need: those of Python's own prefix to ``/usr/local/lib``, others as is."""
     prefix = Path(sys.base_prefix).resolve()
     for library in sorted(shared_libraries(files)):
-        inside = Path(library).resolve().is_relative_to(prefix)
+        # With a system's own Python all libraries lie below its prefix, the loader too, which has a fixed place.
+        inside = prefix != Path("/usr") and library.resolve().is_relative_to(prefix)
         target = root / ("usr/local/lib" if inside else library.parent.relative_to("/")) / library.name
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)

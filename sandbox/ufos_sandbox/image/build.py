@@ -1,5 +1,6 @@
 """Builds the image offline in three steps, each named by a hash of its content and made only where it is missing."""
 
+import fcntl
 import hashlib
 import io
 import os
@@ -7,6 +8,7 @@ import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +22,8 @@ from ufos_sandbox.image.site import library_binaries, library_key, make_library_
 REPOSITORY = "ufos-sandbox"
 OFFICIAL_BASE = f"python:{VERSION}-slim"
 Say = Callable[[str], None]
+IMAGES_KEPT = 4
+"""Final images that stay, newest first: another checkout, or a process that started before an edit, may use its own."""
 _building = threading.Lock()
 
 
@@ -117,7 +121,7 @@ def build(api: Api | None = None, *, say: Say = lambda _: None, base: str = "") 
         report.steps.append(line)
         say(line)
 
-    with _building:
+    with _building, _only_builder():
         if not base:
             _step(api, base_name, note, lambda folder: _import_base(api, base_name, folder))
         _step(api, library_name, note, lambda folder: _layer(api, library_name, report.base, folder, make_library_site))
@@ -190,17 +194,33 @@ def _drain(lines: Iterator[dict[str, Any]], name: str) -> None:
 
 
 def remove_old(api: Api, keep: set[str]) -> list[str]:
-    """Remove images of this product other than `keep` that no container uses; return their names."""
+    """Remove images of this product other than `keep` and the newest few that no container uses; return their names."""
     removed = []
-    kept_ids = {api.image_id(name) for name in keep}
-    for image in api.client.images(filters={"label": PROJECT_LABEL}):
-        names = [n for n in image.get("RepoTags") or [] if n.startswith(f"{REPOSITORY}") and n not in keep]
-        if image["Id"] in kept_ids:
-            continue
+    for image in outdated(api.client.images(filters={"label": PROJECT_LABEL}), {api.image_id(name) for name in keep}):
+        names = [n for n in image.get("RepoTags") or [] if n.startswith(REPOSITORY) and n not in keep]
         for name in names or [image["Id"]]:
             if api.remove_image(name):
                 removed.append(name)
     return removed
+
+
+def outdated(images: list[dict[str, Any]], kept_ids: set[str]) -> list[dict[str, Any]]:
+    """Return the images, as the engine lists them, that are neither kept nor among the newest final ones."""
+    final = [i for i in images if any(n.startswith(f"{REPOSITORY}:") for n in i.get("RepoTags") or [])]
+    newest = sorted(final, key=lambda i: i["Created"], reverse=True)[:IMAGES_KEPT]
+    return [i for i in images if i["Id"] not in kept_ids | {n["Id"] for n in newest}]
+
+
+@contextmanager
+def _only_builder() -> Iterator[None]:
+    """Wait until no other process of this user builds: two that make one image would remove each other's layers."""
+    path = Path(tempfile.gettempdir()) / f"ufos-sandbox-build-{os.getuid()}.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -78,6 +78,9 @@ class DailyPanelConfig(ActorConfig):
     fresh_s: float = Field(default=21_600.0, gt=0)
     """Oldest quote a mark is taken from, seconds."""
 
+    factors: str = ""
+    """Folder of daily factor files that the report explains returns by, relative to where the command runs."""
+
     @field_validator("close_utc", "session_utc")
     @classmethod
     def _is_time(cls, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from ufos_nautilus.report.parts import SectionMaker
 from ufos_nautilus.report.sections.attribution import attribution_section
+from ufos_nautilus.report.sections.clients import clients_section
 from ufos_nautilus.report.sections.equity import equity_section
 from ufos_nautilus.report.sections.facts import repeat_section, statistics_section
 from ufos_nautilus.report.sections.hours import periods_section
@@ -15,6 +16,7 @@ from ufos_nautilus.report.sections.spread import spread_section
 SECTIONS: tuple[SectionMaker, ...] = (
     overview_section,
     house_section,
+    clients_section,
     equity_section,
     inventory_section,
     quotes_section,

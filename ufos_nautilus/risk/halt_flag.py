@@ -2,16 +2,20 @@
 
 import mmap
 import os
+import struct
 from pathlib import Path
 
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.risk.levels import ACTIVE, HALTED, REDUCING
 
 FLAG_FILE = "flag.bin"
+FLAG_BYTES = 32
+_CONFIRMED_AT, _BEAT_AT = 8, 16
+_TIME = struct.Struct("<q")
 
 
 class HaltFlag:
-    """Active, reducing or halted, without any lock.
+    """Active, reducing or halted, without any lock; beside it when a halt was carried out and when the node last ran.
 
     Kept in a file it is seen by every process that maps the file and survives them all, so that a node which was halted
     when it died is halted when it starts again. Nothing in the library lowers the flag but `lower`, which `ufos resume`
@@ -26,14 +30,14 @@ class HaltFlag:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self.cell: bytearray | mmap.mmap = bytearray(1)
-        """The byte itself; reading ``cell[0]`` is all that the gate does."""
+        self.cell: bytearray | mmap.mmap = bytearray(FLAG_BYTES)
+        """The bytes themselves; reading ``cell[0]`` is all that the gate does."""
         if path is not None:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                if os.fstat(descriptor).st_size == 0:
-                    os.write(descriptor, b"\0")
-                self.cell = mmap.mmap(descriptor, 1)
+                if os.fstat(descriptor).st_size < FLAG_BYTES:
+                    os.ftruncate(descriptor, FLAG_BYTES)
+                self.cell = mmap.mmap(descriptor, FLAG_BYTES)
             finally:
                 os.close(descriptor)
             if self.cell[0] > HALTED:
@@ -49,8 +53,20 @@ class HaltFlag:
         """Tell whether orders that add risk are denied."""
         return self.cell[0] != ACTIVE
 
+    @property
+    def confirmed_ns(self) -> int:
+        """Return when the node had asked for every cancel of the halt in force, UNIX nanoseconds; 0 before that."""
+        return self._time(_CONFIRMED_AT)
+
+    @property
+    def beat_ns(self) -> int:
+        """Return when the node's loop last ran, UNIX nanoseconds; 0 where no node ever did."""
+        return self._time(_BEAT_AT)
+
     def halt(self) -> None:
-        """Stop all orders, from any thread."""
+        """Stop all orders, from any thread or process."""
+        if self.cell[0] == ACTIVE:
+            self._set(_CONFIRMED_AT, 0)
         self.cell[0] = HALTED
 
     def reduce(self) -> None:
@@ -58,13 +74,28 @@ class HaltFlag:
         if self.cell[0] == HALTED:
             self.cell[0] = REDUCING
 
+    def confirm(self, now_ns: int) -> None:
+        """Say that every cancel was asked for."""
+        self._set(_CONFIRMED_AT, now_ns)
+
+    def beat(self, now_ns: int) -> None:
+        """Say that the node's loop runs."""
+        self._set(_BEAT_AT, now_ns)
+
     def lower(self) -> None:
         """Let orders pass again."""
         self.cell[0] = ACTIVE
+        self._set(_CONFIRMED_AT, 0)
 
     def close(self) -> None:
         """Give the file back; the flag keeps its value there."""
         if isinstance(self.cell, mmap.mmap):
-            value = self.cell[0]
+            kept = bytearray(self.cell[:])
             self.cell.close()
-            self.cell = bytearray((value,))
+            self.cell = kept
+
+    def _time(self, at: int) -> int:
+        return _TIME.unpack_from(self.cell, at)[0]
+
+    def _set(self, at: int, value: int) -> None:
+        _TIME.pack_into(self.cell, at, value)
