@@ -225,6 +225,8 @@ RISK_FACTORS_MAX: Final = 50
 """Factors of one regression."""
 RISK_WINDOW_SAMPLES_MAX: Final = 1_000_000
 """Samples of equity a loss window holds."""
+RISK_LOOKS_MAX: Final = 2_000_000
+"""Times the watchdog may look at its figures in one backtest; each look takes some ten microseconds."""
 HALT_DATAGRAM_BYTES_MAX: Final = 512
 """Size of a datagram that asks for a halt."""
 HALT_NONCES_MAX: Final = 10_000
@@ -299,7 +301,7 @@ MCP_READS_PER_MINUTE: Final = 6_000
 """All other requests (resources, lists, prompts) of one user in a minute."""
 MCP_CALLS_AT_ONCE: Final = 10
 """Tool calls of one user that run at a time."""
-MCP_CALLS_WAITING_MAX: Final = 100
+MCP_CALLS_WAITING_MAX: Final = 500
 """Tool calls of one user that wait for their turn; one more is refused."""
 MCP_USERS_MAX: Final = 10_000
 """Users whose rates are remembered; the least recent is forgotten."""

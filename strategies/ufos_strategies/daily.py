@@ -15,6 +15,7 @@ from ufos_strategies.actors.daily_panel import CLOSE_TOPIC, SESSION_TOPIC, Panel
 ZERO = Decimal(0)
 GONE = (OrderCanceled, OrderDenied, OrderRejected)
 SPLIT = "split:"
+BLOCKS_TOPIC = "blocks"
 
 
 class DailyConfig(BookConfig):
@@ -30,6 +31,8 @@ class DailyConfig(BookConfig):
     """How a residual is worked on the market."""
     instruction: dict[str, str | float | int] = Field(default_factory=dict)
     """More for whoever works it, for example {horizon_secs = 600, interval_secs = 60}."""
+    through: str = ""
+    """Book of class `ufos_strategies.block:BlockBook` that trades for it together with others; empty for itself."""
     min_ticket_value: Decimal = Field(default=Decimal(500), ge=0)
     """Smaller changes wait, unless they close a position, currency."""
 
@@ -153,20 +156,22 @@ class DailyBook[C: DailyConfig](Book[C]):
         self.outstanding[symbol] = self.outstanding.get(symbol, ZERO) + change
         client = self.kind == "client"
         order_id = f"{self.book_id}-{self.counts['tickets']}"
-        self.send_ticket(
-            Ticket(
-                order_id=order_id,
-                instrument=self._names[symbol],
-                intent_side="BUY" if change > 0 else "SELL",
-                quantity=abs(change),
-                ts_ns=self.clock.timestamp_ns(),
-                desk_id="IB",
-                exec_instruction={"algorithm": self.params.algorithm, **self.params.instruction},
-                internalization_flag=self.params.internalize,
-                client_id=self.book_id if client else "",
-                strategy_tag="" if client else self.book_id,
-            )
+        ticket = Ticket(
+            order_id=order_id,
+            instrument=self._names[symbol],
+            intent_side="BUY" if change > 0 else "SELL",
+            quantity=abs(change),
+            ts_ns=self.clock.timestamp_ns(),
+            desk_id="IB",
+            exec_instruction={"algorithm": self.params.algorithm, **self.params.instruction},
+            internalization_flag=self.params.internalize,
+            client_id=self.book_id if client else "",
+            strategy_tag="" if client else self.book_id,
         )
+        if self.params.through:
+            self.publish_message(f"{BLOCKS_TOPIC}.{self.params.through}", ticket)
+        else:
+            self.send_ticket(ticket)
 
     # what became of it
 

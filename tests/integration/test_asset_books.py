@@ -22,7 +22,8 @@ from ufos_nautilus.report.tables import RunTables
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = ROOT / "strategies" / "specs"
 NAMES = [
-    "am_momentum_time_series", "am_momentum_cross_section", "am_mean_reversion", "am_pairs", "am_rules", "wm_clients"
+    "am_momentum_time_series", "am_momentum_cross_section", "am_mean_reversion", "am_pairs", "am_rules", "wm_clients",
+    "wm_block",
 ]  # fmt: skip
 
 
@@ -161,3 +162,27 @@ def test_a_client_has_a_page_and_the_report_a_chapter(clients: RunResult, tmp_pa
         write_client_report(clients.directory, "IB-DESK")
     listed = json.loads(CliRunner().invoke(app, ["list", str(clients.directory), "--json"]).output)
     assert {row["book"] for row in listed["books"]} == {"WM-HOLD", "WM-ADA", "WM-BEN", "AM-REVERT"}
+
+
+def test_a_block_is_passed_back_to_the_unit_at_the_prices_of_its_fills(tmp_path: Path) -> None:
+    run = run_backtest(load_spec(SPECS / "wm_block.toml"), root=tmp_path)
+    figures = run.summary["desks"]["AM-BLOCK"]
+    assert figures["orders_in_blocks"] > figures["blocks"] > 50
+    assert figures["kept"] == 0
+    assert (run.summary["ledger"]["balanced"], run.summary["ledger"]["reconciled"]) == (True, True)
+    tables = RunTables.load(run.directory)
+    root = pl.col("instrument_id").str.replace(r"\.[A-Z]+$", "").alias("symbol")
+    signed = (pl.when(pl.col("side") == "BUY").then(1).otherwise(-1) * pl.col("quantity")).alias("units")
+    fills = tables.fills.with_columns(root, signed)
+    block = fills.filter(pl.col("book") == "AM-BLOCK")
+    assert set(block.group_by("symbol").agg(pl.col("units").sum())["units"]) == {D(0)}
+    # What went in at a price came out at it: the book made nothing but the commissions it bore.
+    bought = block.group_by("symbol", "price").agg(pl.col("units").sum())
+    assert set(bought["units"]) == {D(0)}
+    parts = {k: D(v) for k, v in run.summary["ledger"]["books"]["AM-BLOCK"]["pnl"]["USD"].items()}
+    assert abs(parts["realised"] + parts["unrealised"] + parts["venue_difference"]) < D(1), parts
+    assert parts["fees"] == -sum(block["commission"], D(0))
+    clients = fills.filter(pl.col("book").str.starts_with("WM-"))
+    assert clients["instrument_id"].str.ends_with(".DARK").all()
+    tickets = tables.tickets.filter(pl.col("book").str.starts_with("WM-"))
+    assert set(tickets["unfilled"]) == {D(0)}

@@ -4,15 +4,18 @@ import json
 import random
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from mcp import MCPError
+from mcp.types import PromptReference
 
 from tests import mcp_world
 from tests.mcp_world import BARS, SIM, connected, settings_of
 from ufos_nautilus.engine.runs import list_runs
 
 world = mcp_world.world
+era = mcp_world.era
 anyio_backend = mcp_world.anyio_backend
 pytestmark = pytest.mark.anyio
 CALLS = 600
@@ -97,3 +100,33 @@ async def test_no_call_shows_a_defect_or_runs_what_was_not_asked_for(world: Path
         assert not services.jobs.running()
         assert not (await client.call_tool("describe_data", {"symbol": SIM})).is_error
     assert list_runs(settings.runs) == []
+
+
+URIS = (
+    "financial://market/book/{}?depth={}&at={}&catalog={}", "financial://backtest/{}/{}?offset={}&limit={}",
+    "financial://{}/{}", "file://{}", "ui://ufos/{}", "{}:{}",
+)  # fmt: skip
+
+
+async def test_no_address_prompt_or_completion_shows_a_defect(world: Path, tmp_path: Path, era: str) -> None:
+    rng = random.Random(7)
+    async with connected(settings_of(world, tmp_path), era) as (client, _):
+        prompts = [(p.name, [a.name for a in p.arguments or []]) for p in (await client.list_prompts()).prompts]
+        answered = 0
+        for _ in range(CALLS // 2):
+            words = [quote(rng.choice(WORDS), safe="") for _ in range(4)]
+            name, known = rng.choice(prompts)
+            given = {n: rng.choice(WORDS) for n in (*known, "other") if rng.random() < 0.7}
+            ref = PromptReference(type="ref/prompt", name=name)
+            argument = {"name": rng.choice((*known, "catalog", "other")), "value": rng.choice(WORDS)}
+            for ask in (
+                lambda words=words: client.read_resource(rng.choice(URIS).format(*words)),
+                lambda name=name, given=given: client.get_prompt(name, given),
+                lambda ref=ref, argument=argument: client.complete(ref, argument),
+            ):
+                try:
+                    await ask()
+                    answered += 1
+                except MCPError as error:
+                    assert error.error.code == -32602, (words, name, given, argument, error.error)
+        assert answered > CALLS // 10

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from nautilus_trader.model import AccountType, ClientOrderId, OrderSide, Price, Quantity
 
+from ufos_nautilus.engine.actor import Alert
 from ufos_nautilus.engine.drill_market import BOOK, Played, play
-from ufos_nautilus.engine.drill_scripts import BUY, CALM, REST, SCRIPTS, falling, play_script
+from ufos_nautilus.engine.drill_scripts import BUY, CALM, REST, SCRIPTS, action, falling, play_script
 from ufos_nautilus.errors import SpecError
 from ufos_nautilus.risk.levels import HALTED
 from ufos_nautilus.risk.restrictions import Restriction
@@ -21,6 +22,11 @@ def codes(played: Played) -> list[list[str]]:
 
 def kinds(played: Played) -> list[str]:
     return [r["what"] for r in played.records if r["what"] != "passed"]
+
+
+def _new(folder: Path) -> Path:
+    (folder / "second").mkdir()
+    return folder / "second"
 
 
 @pytest.fixture
@@ -230,6 +236,19 @@ def test_after_a_person_resumed_orders_pass_again(folder: Path) -> None:
     assert codes(played) == [["HALTED"]]
     assert played.held == {"S000.XSIM": Decimal(500)}
     assert kinds(played)[-1] == "resume"
+
+
+def test_a_spread_out_of_the_ordinary_stops_the_book_that_holds_the_name(folder: Path) -> None:
+    def alert(stage: Any) -> None:
+        name = stage.instruments[0].instrument_id
+        stage.book.publish_message("alerts.spread", Alert(0, "NBBO-1", "spread", name, 10.0, 2.0, 1.0))
+
+    rules = {**CALM, "actions": [action("spread_sigma", "6", "stop_book")]}
+    played = play(rules, [BUY, (3.0, alert), (4.0, BUY[1])], folder)
+    assert codes(played) == [["HALTED"]]
+    assert played.what("action")[0]["value"] == "8"
+    calm = play({**CALM, "actions": [action("spread_sigma", "9", "stop_book")]}, [BUY, (3.0, alert)], _new(folder))
+    assert calm.what("action") == []
 
 
 def test_every_script_is_repeatable(folder: Path) -> None:

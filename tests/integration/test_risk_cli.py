@@ -171,3 +171,9 @@ def test_the_drills_print_what_happened(cli: Cli) -> None:
     limits = cli("drill", "limits", "--json").json["rows"]
     assert {"action", "halt", "denied", "cancel_broken", "acted"} <= {r["what"] for r in limits}
     assert cli("drill", "kill-switch", "--triggers", "shouting").returncode == 2
+
+
+def test_limits_that_look_every_second_are_refused_for_years_of_daily_prices(cli: Cli, checkout: Path) -> None:
+    done = cli("backtest", "strategies/specs/am_pairs.toml", "--set", f'limits="{LIMITS}"', "--json", cwd=checkout)
+    assert done.returncode == 2
+    assert "watch_interval_s" in done.stderr

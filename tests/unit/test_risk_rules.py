@@ -160,3 +160,9 @@ def test_a_change_of_restrictions_is_a_new_version_with_a_difference():
     two = one.changed([Restriction(id="b", book="*", names=("Z",)), Restriction(id="c", book="*", names=("W",))])
     assert two.version == 5
     assert difference(one, two) == {"added": ["c"], "removed": ["a"], "changed": ["b"]}
+
+
+def test_a_catalogs_file_says_when_it_ends():
+    from ufos_nautilus.engine.risk_setup import last_ns
+
+    assert last_ns(Path("1970-01-01T00-00-00-000000000Z_1970-01-02T00-00-01-000000007Z.parquet")) == 86_401 * 10**9 + 7

@@ -31,6 +31,8 @@ from ufos_nautilus.errors import RunFailedError
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.run_schemas import CROSS_TAG, TICKET_TAG
 
+BLOCK_TAG = "block:"
+"""Marks what a book passes on of a block, beside its tickets and what a desk takes."""
 UNFILLED = (OrderCanceled, OrderDenied, OrderRejected)
 
 
@@ -227,6 +229,32 @@ class House(Guarded, DataActor):
         quantities = {f"{route}_quantity": plain(q) for route, q in self.quantities.items()}
         saved = {code: plain(v) for code, v in sorted(self.saved.items())}
         return {**self.counts, **quantities, **self.sealed, "saved": saved}
+
+    def allocate(self, ticket: Ticket, giver: str, quantity: Decimal, price: Decimal) -> bool:
+        """Pass part of a block that `giver` filled to whom it was traded for, at the price of the fill.
+
+        Returns
+        -------
+        bool
+            Whether both legs were sent; False where a book is missing or its gate refuses, and `giver` keeps it.
+
+        """
+        self._desk_trades += 1
+        trade_id = f"B-{ticket.root}-{self._desk_trades}"
+        other = "SELL" if ticket.intent_side == "BUY" else "BUY"
+        tags = [f"{CROSS_TAG}{trade_id}", f"{TICKET_TAG}{ticket.order_id}"]
+        made: dict[str, tuple[Book, Any]] = {}
+        for side, name, own in ((ticket.intent_side, ticket.book, tags), (other, giver, [f"{BLOCK_TAG}{trade_id}"])):
+            book = self.books.get(name)
+            order = book.make_leg(dark_id(ticket.root), side, quantity, own) if book is not None else None
+            if book is None or order is None:
+                self.counts["aborted"] += 1
+                return False
+            made[side] = (book, order)
+        pair = Pair(trade_id, "desk", made, Terms(price, quantity))
+        pair.ticket = ticket
+        self._send(pair)
+        return True
 
     # legs
 

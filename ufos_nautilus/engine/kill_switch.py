@@ -159,6 +159,7 @@ class KillSwitch:
         if self._carried or not self.flag.halted:
             return
         self._carried, self.watchdog.gate.pressed = True, False
+        self.flag.beat(time.time_ns())  # the loop is back: nobody is ended while it cancels
         asked = self.home.asked() or HaltRequest("flag", "the flag was raised from outside", False, 0)
         self.watchdog.halt(asked.source, asked.reason, flatten=asked.flatten or None, engine_free=True)
         if not self.flag.confirmed_ns:  # the watchdog itself halted before

@@ -1,7 +1,9 @@
 """Puts limits into a run or node: the gate, what it knows of books and instruments, its record, and the watchdog."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,9 @@ from ufos_nautilus.engine.risk_audit import RISK_FILE, RiskAudit
 from ufos_nautilus.engine.risk_gate import RiskGate
 from ufos_nautilus.engine.sources import Sources
 from ufos_nautilus.engine.spec import RunSpec
-from ufos_nautilus.engine.watchdog import Watchdog
+from ufos_nautilus.engine.watchdog import NS_PER_S, Watchdog
+from ufos_nautilus.errors import SpecError
+from ufos_nautilus.limits import RISK_LOOKS_MAX
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.risk.compiled import Limits
 from ufos_nautilus.risk.fixed import SCALE, to_fixed
@@ -137,6 +141,26 @@ def make_risk(
     return RiskParts(gate, watchdog, audit, flag)
 
 
+def last_ns(file: Path) -> int:
+    """Return when a catalog's file ends, as its name says: ``<start>_<end>.parquet``."""
+    moment, _, rest = file.stem.partition("_")[2].rpartition("-")
+    at = datetime.strptime(moment, "%Y-%m-%dT%H-%M-%S").replace(tzinfo=UTC)
+    return int(at.timestamp()) * NS_PER_S + int(rest.removesuffix("Z"))
+
+
+def require_few_looks(rules: RiskRules, sources: Sources) -> None:
+    """Raise where the watchdog would look so often that the run never ends, as each second of years of daily prices."""
+    first = min(t.first_ns for t in sources.tables)
+    last = max(last_ns(file) for t in sources.tables for file in t.files)
+    needed = (last - first) / 1e9 / RISK_LOOKS_MAX
+    if rules.watch_interval_s < needed:
+        raise SpecError(
+            f"limits are looked at every {rules.watch_interval_s:g} s over {(last - first) / 86_400e9:,.0f} days",
+            expected=f"watch_interval_s of {math.ceil(needed)} or more, and a longer max_account_age_s",
+            next_step="set both in the limits file for data that is this slow",
+        )
+
+
 def risk_of_run(
     spec: RunSpec,
     rules: RiskRules,
@@ -148,6 +172,7 @@ def risk_of_run(
 ) -> RiskParts:
     """Make gate and watchdog of a backtest; `record` is the run's directory and id."""
     directory, run_id = record
+    require_few_looks(rules, sources)
     return make_risk(
         rules,
         books,

@@ -1,6 +1,7 @@
 """Exact fixed-point numbers: quantities, prices and money of this room are whole numbers of 10^-16."""
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from ufos_nautilus.errors import SpecError
@@ -35,8 +36,9 @@ def from_fixed(value: int) -> Decimal:
     return Decimal((sign, tuple(map(int, str(digits))), -DECIMALS))
 
 
+@lru_cache(maxsize=8192)
 def text(value: int) -> str:
-    """Return plain digits without trailing zeros, for messages and records."""
+    """Return plain digits without trailing zeros, for messages and records; the same sizes and prices come again."""
     whole, rest = divmod(-value if value < 0 else value, SCALE)
     digits = f"{whole}.{rest:016d}".rstrip("0") if rest else str(whole)
     return f"-{digits}" if value < 0 else digits

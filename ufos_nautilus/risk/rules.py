@@ -121,8 +121,6 @@ Metric = Literal[
     "gross_notional",
     "net_notional",
     "spread_sigma",
-    "orders_per_s",
-    "rejects_pct",
 ]
 
 

@@ -16,14 +16,19 @@ class RateWindow:
     span_ns : int
         Length of the span, nanoseconds.
 
+    Attributes
+    ----------
+    at, next : list of int, int
+        Times of events, and the place of the oldest, which gives way to the next.
+
     """
 
-    __slots__ = ("_at", "_next", "size", "span_ns")
+    __slots__ = ("at", "next", "size", "span_ns")
 
     def __init__(self, size: int, span_ns: int = 1_000_000_000) -> None:
         self.size, self.span_ns = size, span_ns
-        self._at = [-span_ns] * size
-        self._next = 0
+        self.at = [-span_ns] * size
+        self.next = 0
 
     @classmethod
     def of(cls, window: "RateWindow | None", size: int) -> "RateWindow":
@@ -37,16 +42,16 @@ class RateWindow:
 
     def times(self) -> list[int]:
         """Return the times it remembers, oldest first."""
-        return self._at[self._next :] + self._at[: self._next]
+        return self.at[self.next :] + self.at[: self.next]
 
     def full(self, now_ns: int) -> bool:
         """Tell whether one more event now would be one too many."""
-        return now_ns - self._at[self._next] < self.span_ns
+        return now_ns - self.at[self.next] < self.span_ns
 
     def add(self, now_ns: int) -> None:
         """Count an event."""
-        self._at[self._next] = now_ns
-        self._next = (self._next + 1) % self.size
+        self.at[self.next] = now_ns
+        self.next = (self.next + 1) % self.size
 
 
 class ShareWindow:

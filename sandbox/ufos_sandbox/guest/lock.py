@@ -21,7 +21,7 @@ READ: Final = READ_FILE | READ_DIR
 READ_ONLY_ROOTS: Final = ("/usr", "/lib", "/lib64")
 SCRATCH: Final = "/tmp"  # noqa: S108 - the container's own memory file system
 
-PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE = 38, 4
+PR_SET_NO_NEW_PRIVS, PR_SET_DUMPABLE, PR_SET_THP_DISABLE = 38, 4, 41
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 1, 1
 ALLOW, ERRNO_EPERM, ERRNO_ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
 CLONE_THREAD: Final = 0x00010000
@@ -111,6 +111,14 @@ def no_new_privileges() -> None:
 def hide_from_siblings() -> None:
     """Make this process unreadable for others of the same user."""
     _checked("prctl", _libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+
+
+def small_pages() -> None:
+    """Take memory by small pages: a short life touches a part of each large one, and all of it would be cleared.
+
+    On a virtual machine whose host takes free memory back, that made loading up to five times as long.
+    """
+    _libc.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def forbid_calls() -> None:

@@ -49,6 +49,7 @@ class UserError(Exception):
 def work(control: int) -> None:
     """Serve one request and leave the process; never returns where anything was sent."""
     source, sink = _private_streams()
+    lock.small_pages()
     # Nothing that is imported or loaded before the run is ever garbage.
     gc.disable()
     started = time.perf_counter()

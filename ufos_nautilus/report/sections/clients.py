@@ -13,7 +13,7 @@ from ufos_nautilus.research.factors import MODEL, FactorFit
 
 _LEAD = (
     "Returns are time-weighted, from each book's value once a day, dividends included, after costs; money-weighted "
-    "ones count when an owner paid in or took out. Sharpe and the like are the engine's statistics of the daily returns."
+    "ones count when an owner paid in or took out. Sharpe and the like are the engine's, of the daily returns."
 )
 CURVES_MAX = len(SERIES)
 
