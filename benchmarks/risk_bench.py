@@ -37,7 +37,6 @@ from nautilus_trader.model import (
 )
 
 from ufos_nautilus.engine.gate import GateRequest
-from ufos_nautilus.risk.halt_flag import HaltFlag
 from ufos_nautilus.engine.instruments import to_engine
 from ufos_nautilus.engine.risk_audit import RiskAudit
 from ufos_nautilus.engine.risk_gate import RiskGate
@@ -45,6 +44,7 @@ from ufos_nautilus.engine.risk_setup import make_firm
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.risk.compiled import Limits
 from ufos_nautilus.risk.fixed import SCALE
+from ufos_nautilus.risk.halt_flag import HaltFlag
 from ufos_nautilus.risk.levels import Account
 from ufos_nautilus.risk.rules_file import parse_rules
 

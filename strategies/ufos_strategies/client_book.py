@@ -68,7 +68,7 @@ class ClientConfig(DailyConfig):
     risk_profile: RiskProfileConfig = RiskProfileConfig()
     """What the owner bears."""
     benchmark: str = ""
-    """Root symbol or file it is measured against."""
+    """What it is measured against: a book of the run, or "market" for the market of the panel's factor files."""
     target: TargetConfig
     """What it should hold."""
     restrictions: RestrictionsConfig = RestrictionsConfig()

@@ -186,3 +186,19 @@ def test_a_block_is_passed_back_to_the_unit_at_the_prices_of_its_fills(tmp_path:
     assert clients["instrument_id"].str.ends_with(".DARK").all()
     tickets = tables.tickets.filter(pl.col("book").str.starts_with("WM-"))
     assert set(tickets["unfilled"]) == {D(0)}
+
+
+def test_the_gate_holds_a_strategy_to_a_multiple_of_its_capital(tmp_path: Path) -> None:
+    """A strategy that wants all of its capital and may use half of it: the gate denies what goes beyond."""
+    levels = 'firm={max_price_age_s=100000.0,max_account_age_s=1000000.0},kinds={strategy={max_leverage="0.5"}}'
+    limits = f'limits={{version=1,name="half",currency="USD",watch_interval_s=3600.0,{levels}}}'
+    run = run_backtest(load_spec(SPECS / "am_momentum_cross_section.toml", [limits]), root=tmp_path)
+    assert run.summary["denied"] > 0
+    assert run.summary["fills"] > 0
+    tables = RunTables.load(run.directory)
+    assert tables.denials["reason"].str.contains("LEVERAGE").any()
+    capital = D(run.summary["ledger"]["books"]["AM-XSMOM"]["capital"]["USD"])
+    first = tables.navs.filter((pl.col("book") == "AM-XSMOM") & (pl.col("gross") > 0))
+    # The market moves what is held; what is added never takes it beyond.
+    assert first["gross"].to_list()[0] <= capital / 2
+    assert first["gross"].max() < capital * D("0.6")  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]

@@ -177,3 +177,27 @@ def test_limits_that_look_every_second_are_refused_for_years_of_daily_prices(cli
     done = cli("backtest", "strategies/specs/am_pairs.toml", "--set", f'limits="{LIMITS}"', "--json", cwd=checkout)
     assert done.returncode == 2
     assert "watch_interval_s" in done.stderr
+
+
+def test_a_plan_is_judged_order_by_order_as_if_those_before_were_open(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("symbol,price,time\nA,100,2024-03-04T20:00:00Z\nMO,40,2024-03-04T20:00:00Z\n")
+    (tmp_path / "lots.csv").write_text("symbol,quantity,cost,opened\nMO,5,300,2020-05-05\n")
+    (tmp_path / "names.csv").write_text(
+        "symbol,gics_sector,gics_sub_industry,instrument_id\nA,Energy,,A.XNAS\nMO,Staples,Tobacco,MO.XNYS\n"
+    )
+    (tmp_path / "p.toml").write_text(
+        'id = "WM-ALICE"\nowner = "Alice"\ncash = "5000"\nas_of = 2024-03-04T21:00:00Z\nlots = "lots.csv"\n'
+        'prices = "prices.csv"\nsecurities = "names.csv"\n[target]\nweights = { A = "0.9" }\ncash = "rest"\n'
+    )
+    limits = 'currency = "USD"\n[[restrictions]]\nid = "no-tobacco"\nbook = "*"\nnames = ["MO"]\n'
+    (tmp_path / "wide.toml").write_text(limits)
+    (tmp_path / "tight.toml").write_text(limits + '[instruments."A.XNAS"]\nmax_position = 10\n')
+    made = cli("plan", "rebalance", "p.toml", "--json", cwd=tmp_path, env={"UFOS_PLANS": str(tmp_path / "plans")})
+    assert made.returncode == 0, made.stderr
+    plan = next((tmp_path / "plans").glob("*.json"))
+    assert {o["side"] for o in made.json["orders"]} == {"BUY", "SELL"}
+    wide = cli("risk", "check", plan, "--limits", "wide.toml", "--json", cwd=tmp_path)
+    assert (wide.returncode, wide.json["findings"]) == (0, []), "selling what is restricted only reduces"
+    tight = cli("risk", "check", plan, "--limits", "tight.toml", "--json", cwd=tmp_path)
+    assert tight.returncode == 4
+    assert [f["what"] for f in tight.json["findings"]] == ["POSITION"]

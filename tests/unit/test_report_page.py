@@ -39,9 +39,9 @@ def run(tmp_path):
 def test_the_report_shows_every_section_with_its_charts(run):
     page = write_report(run).read_text("utf-8")
     headings = re.findall(r'<h2 id="[\w-]+">(.*?)</h2>', page)
-    assert headings == ["Overview", "House", "Equity and drawdown", "Inventory", "Quotes and fills",
-                        "Spread captured", "Attribution", "By minute", "Fees", "Orders", "Statistics",
-                        "Repeat this run"]  # fmt: skip
+    assert headings == ["Overview", "House", "Clients and strategies", "Equity and drawdown", "Inventory",
+                        "Quotes and fills", "Spread captured", "Attribution", "By minute", "Fees", "Orders",
+                        "Statistics", "Repeat this run"]  # fmt: skip
     assert len(figures(page)) == len(titles(page)) == 9
     assert all(trace["x"] and len(trace["x"]) == len(trace["y"]) for f in figures(page) for trace in f["data"])
     for text in ("c0ffee" * 10, "mm btcusdt perp", "Sharpe Ratio (252 days)", "uv run ufos runs replay r1", "5f2c9a"):
