@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from decimal import Decimal
+from weakref import WeakKeyDictionary
 
 import polars as pl
 
@@ -10,7 +11,10 @@ from ufos_nautilus.report.tables import RunTables
 from ufos_nautilus.run_schemas import DEC
 
 _GCD_PRICES_MAX = 10_000
+NO_PRICES = pl.Series("price", [], dtype=DEC)
 ZERO = Decimal(0)
+_FACTS: "WeakKeyDictionary[RunTables, pl.DataFrame]" = WeakKeyDictionary()
+"""Four chapters of a report ask for the same facts, which takes a pass over all prices."""
 
 
 def instrument_facts(tables: RunTables) -> pl.DataFrame:
@@ -24,14 +28,18 @@ def instrument_facts(tables: RunTables) -> pl.DataFrame:
         step that all its prices share, the multiplier one and both currencies that of its positions or commissions.
 
     """
+    if (known := _FACTS.get(tables)) is not None:
+        return known
     ids = pl.concat([tables.fills["instrument_id"], tables.quotes["instrument_id"], tables.inventory["instrument_id"]])
+    names = ids.unique().sort().to_list()
+    prices = _prices(tables, [name for name in names if name not in tables.instruments])
     rows = []
-    for name in ids.unique().sort().to_list():
+    for name in names:
         if spec := tables.instruments.get(name):
             rows.append((name, spec.tick_size, True, spec.multiplier, spec.inverse, spec.quote, spec.settlement))
             continue
         currency = _guess_currency(tables, name)
-        rows.append((name, common_step(_prices(tables, name)), False, Decimal(1), False, currency, currency))
+        rows.append((name, common_step(prices.get(name, NO_PRICES)), False, Decimal(1), False, currency, currency))
     schema = {
         "instrument_id": pl.String,
         "tick": DEC,
@@ -41,7 +49,8 @@ def instrument_facts(tables: RunTables) -> pl.DataFrame:
         "quote": pl.String,
         "settlement": pl.String,
     }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    facts = _FACTS[tables] = pl.DataFrame(rows, schema=schema, orient="row")
+    return facts
 
 
 def _guess_currency(tables: RunTables, instrument_id: str) -> str:
@@ -52,14 +61,21 @@ def _guess_currency(tables: RunTables, instrument_id: str) -> str:
     return (tables.currencies() or ["quote currency"])[0]
 
 
-def _prices(tables: RunTables, instrument_id: str) -> pl.Series:
-    own = pl.col("instrument_id") == instrument_id
+def _prices(tables: RunTables, names: list[str]) -> dict[str, pl.Series]:
+    """Return all prices of each name, every one once, in order."""
+    own = pl.col("instrument_id").is_in(names)
+    sources = (
+        (tables.fills, ("price",)),
+        (tables.quotes, ("bid", "ask", "market_bid", "market_ask")),
+        (tables.inventory, ("bid", "ask")),
+    )
     parts = [
-        tables.fills.filter(own)["price"],
-        *(tables.quotes.filter(own)[c].rename("price") for c in ("bid", "ask", "market_bid", "market_ask")),
-        *(tables.inventory.filter(own)[c].rename("price") for c in ("bid", "ask")),
+        frame.filter(own).select("instrument_id", pl.col(column).alias("price"))
+        for frame, columns in sources
+        for column in columns
     ]
-    return pl.concat(parts).drop_nulls().unique().sort()
+    found = pl.concat(parts).drop_nulls().unique().sort("instrument_id", "price")
+    return {str(key[0]): part["price"] for key, part in found.partition_by("instrument_id", as_dict=True).items()}
 
 
 def common_step(prices: pl.Series) -> Decimal | None:

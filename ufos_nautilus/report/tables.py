@@ -16,7 +16,7 @@ _ORDER_BY = dict.fromkeys(SCHEMAS, "ts") | {"orders": "ts_init"}
 del _ORDER_BY["positions"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class RunTables:
     """One stored run, read whole.
 
