@@ -23,7 +23,7 @@ pytest_plugins = ["tests.sandbox_fixtures"]
 pytestmark = [pytest.mark.timeout(120), pytest.mark.slow]
 SLEEP = "import time\ntime.sleep(10_000)\n"
 PARAMS = {"instrument_id": INSTRUMENT}
-SOAK_RUNS = 5
+SOAK_RUNS = 6
 
 
 def of_process(api: Api, pid: int) -> list[Any]:

@@ -15,6 +15,7 @@ from ufos_sandbox.unfinished import children
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
+GROUPS_EMPTY_WITHIN_S = 3.0
 
 
 class Daemon:
@@ -101,10 +102,13 @@ class Daemon:
         # What a killed daemon had mounted stays mounted.
         for where in reversed(self.mounts()):
             subprocess.run(["umount", "-l", where], check=False)  # noqa: S603, S607
-        for pattern in (f"*{self.group}/*/", f"*{self.group}/"):
-            for folder in Path("/sys/fs/cgroup").glob(pattern):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
+        until = time.monotonic() + GROUPS_EMPTY_WITHIN_S  # what was killed takes a moment to be gone
+        while time.monotonic() < until and any(Path("/sys/fs/cgroup").glob(f"*{self.group}")):
+            for pattern in (f"*{self.group}/*/", f"*{self.group}/"):
+                for folder in Path("/sys/fs/cgroup").glob(pattern):
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+            time.sleep(0.05)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def mounts(self) -> list[str]:

@@ -55,7 +55,7 @@ STEADY_SHARE = 10
 """One run in so many comes at the end, in one host process and without kills, to see whether its memory grows."""
 WARMING = 5
 """Runs after which disk and memory are first looked at."""
-GONE_WITHIN_S = 30.0
+GONE_WITHIN_S, ENGINE_SETTLES_WITHIN_S = 45.0, 3.0
 KILLS_PER_LEFTOVER = 10
 """At most one kill of the daemon in so many leaves something of its own behind."""
 RSS_MB_MAX = 500
@@ -189,7 +189,7 @@ def _kept(api: Api) -> dict[str, int]:
 def _count(daemon: Daemon, report: SoakReport, before: dict[str, int]) -> None:
     """Count what is left, once what still ends has had its time."""
     with connect(daemon.url) as api:
-        until = time.monotonic() + GONE_WITHIN_S
+        started = time.monotonic()
         while True:
             working = daemon.working()
             begun = [pid for pid in working if not daemon.never_began(pid)]
@@ -205,7 +205,9 @@ def _count(daemon: Daemon, report: SoakReport, before: dict[str, int]) -> None:
                 "control groups": daemon.groups(),
                 "mounts": sum("/overlay2/" in where for where in daemon.mounts()),
             }
-            if not any((*report.left.values(), *report.engine_left.values())) or time.monotonic() > until:
+            waited = time.monotonic() - started
+            settled = not any(report.engine_left.values()) or waited > ENGINE_SETTLES_WITHIN_S
+            if (settled and not any(report.left.values())) or waited > GONE_WITHIN_S:
                 return
             time.sleep(0.2)
 
