@@ -46,7 +46,7 @@ class BlockBook(DailyBook[BlockConfig]):
         if not self._waiting:
             now = self.clock.timestamp_ns()
             # All that is wanted at this moment is in when the next nanosecond begins.
-            self.clock.set_time_alert_ns(f"blocks-{now}", now + 1, self.guard(self._send_blocks))
+            self.at(f"blocks-{now}", now + 1, self._send_blocks)
         self._waiting.append(ticket)
 
     def _send_blocks(self, _: Any) -> None:

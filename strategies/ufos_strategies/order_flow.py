@@ -70,7 +70,7 @@ class OrderFlow(Book[OrderFlowConfig]):
     def _schedule(self) -> None:
         wait_s = self._rng.expovariate(self.params.tickets_per_hour / 3600.0)
         at = self.clock.timestamp_ns() + max(1, round(wait_s * NS_PER_S))
-        self.clock.set_time_alert_ns(f"ticket-{self._sent}", at, self.guard(self._on_alert))
+        self.at(f"ticket-{self._sent}", at, self._on_alert)
 
     def _on_alert(self, _: Any) -> None:
         self._sent += 1

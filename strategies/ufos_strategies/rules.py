@@ -123,7 +123,7 @@ class RuleStrategy(DailyBook[RuleConfig]):
         if self.params.act == "bar" and not self._waiting:
             self._waiting = True
             now = self.clock.timestamp_ns()
-            self.clock.set_time_alert_ns(f"decide-{now}", now + 1, self.guard(self._on_moment))
+            self.at(f"decide-{now}", now + 1, self._on_moment)
 
     def _on_moment(self, _: Any) -> None:
         self._waiting = False

@@ -94,7 +94,7 @@ class Witness:
         key = str(event.client_order_id)
         if isinstance(event, OrderInitialized):
             self._begin(key, event)
-            self._judge(book, key, event)
+            self._judge(book, key, event, adds=True)
         elif isinstance(event, OrderSubmitted):
             self.sent[str(event.strategy_id)] += 1
         elif isinstance(event, OrderFilled):
@@ -138,7 +138,7 @@ class Witness:
         if abs(Decimal(self.held[place])) > self.position:
             self.problems.append(f"{place} holds {self.held[place]}")
 
-    def _judge(self, book: Any, key: str, event: Any) -> None:
+    def _judge(self, book: Any, key: str, event: Any, *, adds: bool) -> None:
         order = self.open.get(key)
         if order is None:
             return
@@ -153,8 +153,7 @@ class Witness:
             self.problems.append(f"{key}: price {order['price']} at {middle}")
         if event is not None and not order["slice"]:
             self._count(key, name, book.now_ns)
-        adds = not order["slice"] if event is not None else size > order["left"]
-        if not adds or order["exit"] or self.reduces(name, instrument, sign, size, key):
+        if not adds or order["slice"] or order["exit"] or self.reduces(name, instrument, sign, size, key):
             return
         units = sign * self.units(name, instrument, sign)
         if units > self.position:
@@ -174,11 +173,11 @@ class Witness:
         order = self.open.get(str(wish[0]))
         if order is None:
             return
-        filled = order["total"] - order["left"]
+        filled, before = order["total"] - order["left"], size_of(order)
         order["asked"].append((wish[1].as_decimal() if wish[1] is not None else order["total"]) - filled)
         if wish[2] is not None:
             order["price"] = wish[2].as_decimal()
-        self._judge(book, str(wish[0]), None)
+        self._judge(book, str(wish[0]), None, adds=size_of(order) > before)
 
     def _count(self, key: str, name: str, now_ns: int) -> None:
         times = self._times.setdefault(name, deque())

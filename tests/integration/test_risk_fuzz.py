@@ -147,3 +147,10 @@ def test_no_hostile_order_that_breaks_a_limit_reaches_the_venue(
 def test_nor_does_one_of_any_other_random_book(seed: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     with pytest.MonkeyPatch.context() as patch:
         check_run(*run(seed, 800, tmp_path_factory.mktemp("fuzz"), patch))
+
+
+def test_two_runs_of_the_same_seed_are_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(11, 1500, tmp_path / "a", monkeypatch)[0]
+    second = run(11, 1500, tmp_path / "b", monkeypatch)[0]
+    assert first["digest"] == second["digest"]
+    assert (first.directory / "risk.jsonl").read_bytes() == (second.directory / "risk.jsonl").read_bytes()

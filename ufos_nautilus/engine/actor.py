@@ -8,6 +8,7 @@ from nautilus_trader.model import ActorId
 from pydantic import BaseModel, ConfigDict, Field
 
 from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.turns import InTurn
 
 ALERTS_TOPIC = "alerts"
 """Alerts are published on ``alerts.<kind>``; the recorder writes all of them down."""
@@ -43,7 +44,7 @@ class ActorConfig(BaseModel):
         return []
 
 
-class Actor[C: ActorConfig](Guarded, DataActor):
+class Actor[C: ActorConfig](InTurn, Guarded, DataActor):
     """Subclass it, give it a config, override callbacks.
 
     Parameters

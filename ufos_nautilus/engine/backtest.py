@@ -35,6 +35,7 @@ from ufos_nautilus.engine.spec import RunSpec
 from ufos_nautilus.engine.spec_file import spec_digest
 from ufos_nautilus.engine.tickets import TicketRecorder
 from ufos_nautilus.engine.treasury import BANK_VENUE
+from ufos_nautilus.engine.turns import give_turns
 from ufos_nautilus.errors import RunFailedError, SpecError
 from ufos_nautilus.run_schemas import SCHEMAS
 
@@ -141,6 +142,7 @@ def _run(
     recorder.lit = parts.lit_instruments()
     tickets = TicketRecorder(recorder.tables["tickets"].append, recorder.market)
     actors = [*parts.actors, recorder, tickets, *_nav_recorder(spec, sources, parts, recorder)]
+    give_turns([*actors, *parts.books])
     for actor in actors:
         engine.add_actor(actor)
     for book in parts.books:

@@ -26,6 +26,7 @@ from ufos_nautilus.engine.book_accounts import BookAccounts
 from ufos_nautilus.engine.gate import ORDER_METHODS, ClosedGate, Gate, GateDenial, GateRequest, OpenGate, TrackingGate
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house_book import TicketFill, market_leg, market_order
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.portfolio.securities import Security
 
 OTHER_METHODS = ("close_position", "close_all_positions", "market_exit", "make_leg", "send_leg", "gate")
@@ -56,7 +57,7 @@ class BookConfig(BaseModel):
     """Seed of the book's own random choices; a runner derives it from the run's seed."""
 
 
-class Book[C: BookConfig](Guarded, Strategy):
+class Book[C: BookConfig](InTurn, Guarded, Strategy):
     """A sub-ledger with its own orders: subclass it, give it a config, override callbacks.
 
     Orders of a book pass `gate` and then the engine. A subclass that replaces an order method is refused when it is
@@ -154,7 +155,17 @@ class Book[C: BookConfig](Guarded, Strategy):
 
     def every(self, name: str, interval_ns: int, handler: Callable[[Any], None]) -> None:
         """Call `handler(time_event)` every `interval_ns` of engine time."""
-        self.clock.set_timer_ns(name, interval_ns, callback=self.guard(handler))
+        self.clock.set_timer_ns(self._timer(name), interval_ns, callback=self.guard(handler))
+
+    def at(self, name: str, at_ns: int, handler: Callable[[Any], None]) -> None:
+        """Call `handler(time_event)` once, at a moment of engine time in UNIX nanoseconds.
+
+        Books that asked for the same moment are called in the order of the spec: the engine goes by timers' names.
+        """
+        self.clock.set_time_alert_ns(self._timer(name), at_ns, self.guard(handler))
+
+    def _timer(self, name: str) -> str:
+        return f"book-{self.rank:05}-{name}"
 
     def listen(self, topic: str, handler: Callable[[Any], None]) -> None:
         """Call `handler(message)` for every message on the bus whose topic matches, for example ``books.*.orders``.

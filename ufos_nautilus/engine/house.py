@@ -27,6 +27,7 @@ from ufos_nautilus.engine.dark import AgreedTerms, Terms, dark_id
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house_book import TicketFill
 from ufos_nautilus.engine.result import plain
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.errors import RunFailedError
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.run_schemas import CROSS_TAG, TICKET_TAG
@@ -72,7 +73,7 @@ class Pair:
         return len(self.fills) + len(self.gone) == len(self.legs)
 
 
-class House(Guarded, DataActor):
+class House(InTurn, Guarded, DataActor):
     """Crosses tickets and books both legs of every trade.
 
     Parameters
@@ -143,8 +144,8 @@ class House(Guarded, DataActor):
             scale, size_scale = float(10**grid.price_precision), float(10**grid.size_precision)
             self._roots[name] = (spec.symbol, spec.venue, grid, scale, size_scale)
             self.subscribe_quotes(InstrumentId.from_str(name))
-        self.subscribe_topic("books.*.fills", self.guard(self.on_leg_event))
-        self.subscribe_topic("books.*.orders", self.guard(self.on_leg_event))
+        self.overhear("books.*.fills", self.on_leg_event)
+        self.overhear("books.*.orders", self.on_leg_event)
 
     def on_stop(self) -> None:
         """Seal the best-execution record."""

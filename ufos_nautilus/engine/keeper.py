@@ -16,6 +16,7 @@ from ufos_nautilus.engine.house import HouseTrade
 from ufos_nautilus.engine.instruments import currency
 from ufos_nautilus.engine.marks import mid_price
 from ufos_nautilus.engine.result import plain
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.ledger import recipes, trades, views
 from ufos_nautilus.ledger.accounts import Asset
@@ -42,7 +43,7 @@ class Place(NamedTuple):
     money: Currency
 
 
-class LedgerKeeper(Guarded, DataActor):
+class LedgerKeeper(InTurn, Guarded, DataActor):
     """Turns engine events into journal entries.
 
     Parameters
@@ -111,8 +112,8 @@ class LedgerKeeper(Guarded, DataActor):
                     )
                     self.ledger.post(draft)
         self._cached = self.cache  # each look at the property makes another wrapper
-        self.subscribe_topic("books.*.fills", self.guard(self.post_fill))
-        self.subscribe_topic("house.trades", self.guard(self.on_house_trade))
+        self.overhear("books.*.fills", self.post_fill)
+        self.overhear("house.trades", self.on_house_trade)
 
     def post_fill(self, event: OrderFilled) -> None:
         """Post a fill; legs of trades inside the house wait for each other."""

@@ -11,6 +11,7 @@ from ufos_nautilus.engine.book_accounts import LedgerIndex
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.marks import mid_price
 from ufos_nautilus.engine.treasury import Flow
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.ledger.money import from_units
 from ufos_nautilus.market.instruments import InstrumentSpec
 
@@ -19,7 +20,7 @@ HALF_UNITS = 2 * 10**FIXED_PRECISION
 """Denominator of the sum of two raw prices over two."""
 
 
-class NavRecorder(Guarded, DataActor):
+class NavRecorder(InTurn, Guarded, DataActor):
     """Writes one row a book and currency at each sample.
 
     Parameters
@@ -62,7 +63,7 @@ class NavRecorder(Guarded, DataActor):
         now, step = self.clock.timestamp_ns(), self._interval_ns
         first = (now - self._offset_ns) // step * step + step + self._offset_ns
         self.clock.set_timer_ns("nav", step, start_time_ns=first - step, callback=self.guard(self.sample))
-        self.subscribe_topic("treasury.flows", self.guard(self.on_flow))
+        self.overhear("treasury.flows", self.on_flow)
 
     def on_flow(self, flow: Flow) -> None:
         """Remember what an owner put in or took out since the last sample."""

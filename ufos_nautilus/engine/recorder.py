@@ -23,6 +23,7 @@ from nautilus_trader.model import (
 from ufos_nautilus.engine.gate import GateDenial
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.spill import SpillTable
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.limits import SAMPLE_ROWS_MAX
 from ufos_nautilus.run_schemas import SCHEMAS
 
@@ -37,7 +38,7 @@ ZERO = Decimal(0)
 SIDES = {OrderSide.BUY: "BUY", OrderSide.SELL: "SELL"}
 
 
-class Recorder(Guarded, DataActor):
+class Recorder(InTurn, Guarded, DataActor):
     """Listens to all books and writes the tables of a run.
 
     Parameters
@@ -91,11 +92,11 @@ class Recorder(Guarded, DataActor):
     def on_start(self) -> None:
         """Listen to books, start sampling and purging."""
         self._cached = self.cache  # each look at the property makes another wrapper
-        self.subscribe_topic("books.*.fills", self.guard(self.record_fill_event))
-        self.subscribe_topic("books.*.orders", self.guard(self.record_order_event))
-        self.subscribe_topic("books.*.positions", self.guard(self.record_position_event))
-        self.subscribe_topic("books.*.denials", self.guard(self.record_denial))
-        self.subscribe_topic("alerts.*", self.guard(self.tables["alerts"].append))
+        self.overhear("books.*.fills", self.record_fill_event)
+        self.overhear("books.*.orders", self.record_order_event)
+        self.overhear("books.*.positions", self.record_position_event)
+        self.overhear("books.*.denials", self.record_denial)
+        self.overhear("alerts.*", self.tables["alerts"].append)
         self.clock.set_timer_ns("sample", self._interval_ns, callback=self.guard(self._on_sample))
         # A timer costs about a microsecond each time, on minute bars as much as the bar: purging goes with sampling.
         self._purged_ns = self.clock.timestamp_ns()

@@ -209,7 +209,8 @@ class RiskGate(OrderKeeper):
         if request.action == "submit":
             self.follow(order, slot, view.sign)
         elif request.action == "modify":
-            self.ask(order, slot, view.sign, view.quantity + order.filled_qty.raw)
+            kept = request.quantity is None
+            self.ask(order, slot, view.sign, None if kept else view.quantity + order.filled_qty.raw)
 
     def _deny(self, request: GateRequest, violations: tuple[Violation, ...], now: int) -> str:
         if self.pressed:

@@ -52,8 +52,8 @@ class Followed:
     # What most orders never change stays with the class: setting it would cost each of them.
     exits = worked = False
     filled = counted = 0
-    asked: tuple[int, ...] = ()
-    """Quantities of modifications that the venue has not answered."""
+    asked: tuple[int | None, ...] = ()
+    """Quantities of modifications that the venue has not answered; None where one leaves the quantity as it is."""
     slices: dict[Any, int] | None = None
     """Open slice -> units it can still trade; None until there is one."""
     ended = False
@@ -79,11 +79,22 @@ class Followed:
         """Count as open what the order could still trade, whatever the venue makes of pending modifications."""
         wanted = 0
         if not self.ended or self.slices:
-            total = max(self.total, *self.asked) if self.asked else self.total
+            total = max((self.total, *filter(None, self.asked))) if self.asked else self.total
             wanted = max(total - self.filled, 0)
         if wanted != self.counted:
             self.slot.open(self.sign, wanted - self.counted, exits=self.exits)
             self.counted = wanted
+
+    def answer(self, total: int) -> None:
+        """Take the venue's word for the quantity, and drop the modifications up to the one that this answers.
+
+        The venue changes quantities of its own accord too; such a change matches nothing that was asked.
+        """
+        for at, asked in enumerate(self.asked):
+            if total == (self.total if asked is None else asked):
+                self.asked = self.asked[at + 1 :]
+                break
+        self.total = total
 
     @property
     def room(self) -> int:
@@ -151,8 +162,8 @@ class OrderKeeper:
         self.orders[order.client_order_id] = followed
         followed.recount()
 
-    def ask(self, order: Any, slot: Slot, sign: int, total: int) -> None:
-        """Count the larger of what an order is and what a modification would make of it."""
+    def ask(self, order: Any, slot: Slot, sign: int, total: int | None) -> None:
+        """Count the larger of what an order is and what a modification would make of it; None changes the price."""
         if order.client_order_id not in self.orders:
             self.follow(order, slot, sign)
         followed = self.orders[order.client_order_id]
@@ -225,9 +236,7 @@ class OrderKeeper:
         if followed is None or followed.worked:
             # An order being worked shrinks by every slice; together they stay what was let pass.
             return
-        followed.total = event.quantity.raw
-        if followed.total in followed.asked:
-            followed.asked = followed.asked[followed.asked.index(followed.total) + 1 :]
+        followed.answer(event.quantity.raw)
         self._settle(followed)
 
     def _on_modify_rejected(self, event: Any) -> None:

@@ -8,6 +8,7 @@ from nautilus_trader.common import DataActor, DataActorConfig
 from nautilus_trader.model import ActorId, Bar, BarType, InstrumentId, TradeTick
 
 from ufos_nautilus.engine.guard import Guarded
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.errors import DataError
 from ufos_nautilus.limits import TAPE_DAYS_MAX
 
@@ -15,7 +16,7 @@ NS_PER_MINUTE = 60_000_000_000
 MINUTES_PER_DAY = 1_440
 
 
-class Tape(Guarded, DataActor):
+class Tape(InTurn, Guarded, DataActor):
     """Counts the volume of the instruments somebody asked for, from trades or else from bars.
 
     Nothing is subscribed until `watch`, so a run whose orders are not paced by volume pays nothing.

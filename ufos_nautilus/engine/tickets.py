@@ -14,6 +14,7 @@ from ufos_nautilus.crossing.ticket import Ticket
 from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.house import HouseTrade
 from ufos_nautilus.engine.result import plain
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.run_schemas import DEC, SCHEMAS, TICKET_TAG
 
 TICKETS_FILE = "tickets.parquet"
@@ -23,7 +24,7 @@ _LEG = {"client_order_id": pl.String, "route": pl.String, "transfer_fee": pl.Str
 _COMPUTED = len(SCHEMAS["tickets"]) - list(SCHEMAS["tickets"]).index("crossed")
 
 
-class TicketRecorder(Guarded, DataActor):
+class TicketRecorder(InTurn, Guarded, DataActor):
     """Keeps one row per ticket.
 
     Parameters
@@ -47,7 +48,7 @@ class TicketRecorder(Guarded, DataActor):
 
     def on_start(self) -> None:
         """Listen to the house."""
-        self.subscribe_topic("house.trades", self.guard(self.on_house_trade))
+        self.overhear("house.trades", self.on_house_trade)
 
     def on_house_trade(self, trade: HouseTrade) -> None:
         """Remember by which route two orders were filled."""

@@ -21,6 +21,7 @@ from ufos_nautilus.engine.instruments import currency
 from ufos_nautilus.engine.keeper import LedgerKeeper
 from ufos_nautilus.engine.marks import mid_price
 from ufos_nautilus.engine.result import plain
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.errors import RunFailedError, SpecError
 from ufos_nautilus.ledger import corporate_actions, recipes
 from ufos_nautilus.ledger.accounts import CASH
@@ -107,7 +108,7 @@ class AccountModule(SimulationModule):
         self.due.clear()
 
 
-class Treasury(Guarded, DataActor):
+class Treasury(InTurn, Guarded, DataActor):
     """Books what moves without a trade, at the moment it is due.
 
     Parameters

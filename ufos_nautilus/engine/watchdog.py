@@ -13,6 +13,7 @@ from ufos_nautilus.engine.guard import Guarded
 from ufos_nautilus.engine.risk_actions import BookHands
 from ufos_nautilus.engine.risk_gate import RiskGate
 from ufos_nautilus.engine.risk_price import newest_price
+from ufos_nautilus.engine.turns import InTurn
 from ufos_nautilus.errors import UfosError
 from ufos_nautilus.limits import HALT_REASON_CHARS_MAX
 from ufos_nautilus.risk.actions import Action, ActionTable
@@ -34,7 +35,7 @@ WARNINGS_TOPIC = "risk.warnings"
 SPREADS_TOPIC = f"{ALERTS_TOPIC}.spread"
 
 
-class Watchdog(Guarded, DataActor):
+class Watchdog(InTurn, Guarded, DataActor):
     """Looks at everything in regular intervals and acts through the books.
 
     Parameters
@@ -91,7 +92,7 @@ class Watchdog(Guarded, DataActor):
         self.look()
         interval = int(self.gate.limits.rules.watch_interval_s * NS_PER_S)
         self.clock.set_timer_ns("watch", interval, callback=self.guard(lambda _: self._watch(interval)))
-        self.subscribe_topic(SPREADS_TOPIC, self.guard(self.on_anomaly))
+        self.overhear(SPREADS_TOPIC, self.on_anomaly)
 
     def on_stop(self) -> None:
         """Write what was noted."""
