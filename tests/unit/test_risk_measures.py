@@ -25,7 +25,7 @@ from ufos_nautilus.risk.measures import (
 )
 from ufos_nautilus.risk.snapshot import RiskMonitor
 from ufos_nautilus.risk.stress import Shock, Window, replay, stress, worst_windows
-from ufos_nautilus.risk.student import quantile, student_tail
+from ufos_nautilus.risk.student import quantile, student_sample, student_tail
 from ufos_nautilus.risk.var_tests import backtest_var, check_breaches, chi2_tail
 
 
@@ -46,7 +46,7 @@ def test_the_closed_form_of_t_with_four_degrees_is_exact() -> None:
 
 def test_shortfall_of_t_returns_is_within_one_percent_of_the_exact_one() -> None:
     count = RISK_RETURNS_MAX
-    returns = [quantile((i + 0.5) / count) for i in range(count)]
+    returns = student_sample(count)
     for level in (0.95, 0.975, 0.99):
         found, exact = historical(returns, level), student_tail(level)
         assert found.es == pytest.approx(exact.es, rel=0.01)

@@ -13,10 +13,11 @@ import typer
 from ufos_nautilus.cli.console import ProgressLine, out, print_json, print_table
 from ufos_nautilus.cli.drill_switch import MODES, TRIGGERS, Row, kill_switch
 from ufos_nautilus.errors import RunFailedError, SpecError
-from ufos_nautilus.risk.measures import tail_risk
+from ufos_nautilus.limits import RISK_RETURNS_MAX
+from ufos_nautilus.risk.measures import historical, tail_risk
 from ufos_nautilus.risk.snapshot import RiskMonitor
 from ufos_nautilus.risk.stress import SHOCKS, replay, stress, worst_windows
-from ufos_nautilus.risk.student import student_returns, student_tail
+from ufos_nautilus.risk.student import student_returns, student_sample, student_tail
 from ufos_nautilus.risk.var_tests import backtest_var
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Rehearse what must work on a bad day.")
@@ -53,8 +54,7 @@ def kill_switch_(
     if json:
         print_json({"orders": orders, "rows": figures, "skipped": found["skipped"], "record": found["record"]})
     else:
-        columns = ("trigger", "strategy", "rounds", "handed p50", "handed p99", "acknowledged p50", "acknowledged p99",
-                   "ended")  # fmt: skip
+        columns = ("trigger", "strategy", "rounds", "handed", "p99", "gone", "p99", "ended")
         shown = [
             (f["trigger"] or "all", f["strategy"] or "all", str(f["rounds"]),
              *(f"{f[k]:.1f}" for k in ("handed_p50_ms", "handed_p99_ms", "acknowledged_p50_ms", "acknowledged_p99_ms")),
@@ -64,7 +64,7 @@ def kill_switch_(
         for trigger, why in found["skipped"].items():
             out().print(f"  {trigger} was left out: {why}")
         out().print(
-            "  handed: the last cancel reached the execution client; acknowledged: the last order is gone\n"
+            "  handed: the last cancel reached the execution client; gone: the last order is (median, p99)\n"
             "  ended: callbacks that stood in the way and were ended\n"
             f"  record: {found['record']['records']:,} lines, head {found['record']['head'][:16]}",
             highlight=False,
@@ -105,7 +105,22 @@ def var(
                 "kupiec_p": test.kupiec_p, "independence_p": test.independence_p,
             }
         )  # fmt: skip
-    _print_rows(f"{days:,} days of t with 4 degrees, window {window}", rows, started, json=json)
+    sample = student_sample(RISK_RETURNS_MAX)
+    off = {f"{level:g}": historical(sample, level).es / student_tail(level).es - 1 for level in (0.95, 0.99)}
+    shown = [
+        (r["method"].replace("_", "-"), f"{float(r['level']):.0%}", f"{r['var']:.2f}/{r['exact_var']:.2f}",
+         f"{r['es']:.2f}/{r['exact_es']:.2f}", f"{r['breaches']}/{r['expected']:.0f}", f"{r['kupiec_p']:.3f}",
+         f"{r['independence_p']:.3f}")
+        for r in rows
+    ]  # fmt: skip
+    took = time.perf_counter() - started
+    if json:
+        print_json({"rows": rows, "es_off": off, "elapsed_s": round(took, 3)})
+        return
+    columns = ("method", "at", "VaR/exact", "ES/exact", "hits", "Kupiec", "Christ.")
+    print_table(f"{days:,} days of t with 4 degrees, window {window} ({took:.1f} s)", columns, shown)
+    said = ", ".join(f"{share:+.2%} at {float(level):.0%}" for level, share in off.items())
+    out().print(f"  historical ES of {len(sample):,} even quantiles against the exact one: {said}", highlight=False)
 
 
 @app.command("stress")

@@ -177,10 +177,15 @@ def var(
     if json:
         print_json(result)
         return
-    columns = ("method", "level", "var_pct", "es_pct", "days", "breaches", "expected", "kupiec_p", "independence_p",
-               "coverage_p")  # fmt: skip
-    rows = [tuple(f"{r[c]:.4f}" if isinstance(r[c], float) else str(r[c]) for c in columns) for r in result["rows"]]
+    columns = ("method", "at", "VaR %", "ES %", "hits", "Kupiec", "Christ.", "both")
+    rows = [
+        (r["method"].replace("_", "-"), f"{float(r['level']):.0%}", f"{r['var_pct']:.3f}", f"{r['es_pct']:.3f}",
+         f"{r['breaches']}/{r['expected']:.1f}",
+         *(f"{r[p]:.4f}" for p in ("kupiec_p", "independence_p", "coverage_p")))
+        for r in result["rows"]
+    ]  # fmt: skip
     print_table(f"{result['symbols']} names, {result['days']} days, window {window}", columns, rows)
+    out().print("  hits: days beyond VaR, found/expected; then p-values: coverage, independence, both")
 
 
 # details

@@ -51,7 +51,7 @@ YOUNG_OBJECTS = 50_000
 RULES = {
     "currency": "USD",
     "name": "drill",
-    "watch_interval_s": 0.01,
+    "watch_interval_s": 0.005,
     "firm": {"fat_finger_pct": 50, "max_account_age_s": 60.0, "max_gross_notional": "10_000_000 USD"},
     # 2,000 units that fall from 100 to 80 are 2 % of the firm's 2,000,000.
     "switch": {"loss_pct": 1, "loss_window_s": 60.0},

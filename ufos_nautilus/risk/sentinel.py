@@ -66,7 +66,7 @@ class Sentinel:
         self._udp.setblocking(False)
         self.port = self._udp.getsockname()[1]
         self._redis = RedisKey(redis_url) if redis_url else None
-        self._retry_at = 0.0
+        self._retry_at = self._ask_at = 0.0
         self._halted_at = 0.0
         self._told_stuck = self._file_asked = False
         self._refusals: list[float] = []
@@ -137,7 +137,10 @@ class Sentinel:
             value = redis.read() if redis.socket in ready else None
             if value is not None:
                 self._halt(self._request("redis", value.decode(errors="replace")))
-            redis.ask()
+            # An answer comes at once: asking again on each would keep a core busy that the node may need.
+            if time.monotonic() >= self._ask_at:
+                self._ask_at = time.monotonic() + TICK_S
+                redis.ask()
         except (OSError, UfosError) as error:
             if redis.socket is not None or not self._retry_at:
                 self.tell("redis", state="lost", reason=str(error)[:HALT_REASON_CHARS_MAX])

@@ -25,3 +25,8 @@ def student_tail(level: float) -> TailRisk:
 def student_returns(count: int, rng: Random) -> list[float]:
     """Return independent draws."""
     return [quantile(min(max(rng.random(), 1e-12), 1 - 1e-12)) for _ in range(count)]
+
+
+def student_sample(count: int) -> list[float]:
+    """Return the quantiles at the middles of `count` equal shares: a sample with no luck in it."""
+    return [quantile((i + 0.5) / count) for i in range(count)]
