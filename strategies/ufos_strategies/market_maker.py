@@ -47,6 +47,9 @@ class MarketMaker(Book[MarketMakerConfig]):
         """Passes of the loop that reached the throttle."""
         self.mode = Mode.NORMAL
         self.presence = Presence()
+        self._stands: tuple[int | None, int | None, int, int] | None = None
+        """Own quotes and the market's best, ticks, since the last time one of them changed."""
+        self._decided_ns = 0
         self._inventory_lots = 0
         self._market: Market | None = None
         self._warm = self._requote = False
@@ -72,7 +75,9 @@ class MarketMaker(Book[MarketMakerConfig]):
         if self._size_lots < 1:
             raise ValueError(f"order_size {p.order_size} is below the lot {grid.lot} of {p.instrument_id}")
         self._orders_per_lot = 1.0 / self._size_lots
-        self._top_of_book = self.cache.top_of_book  # looked up at every market event
+        cache = self.cache  # each look at the property makes another wrapper
+        self._top_of_book = cache.top_of_book
+        self._is_closed, self._is_known = cache.is_order_closed, cache.order_exists
         self.model = DeskModel(p, self._bound_lots // self._size_lots)
         self._bids = Ladder(self, OrderSide.BUY, p, self._size_lots)
         self._asks = Ladder(self, OrderSide.SELL, p, self._size_lots)
@@ -167,7 +172,11 @@ class MarketMaker(Book[MarketMakerConfig]):
         self.decisions += 1
         changed = self._bids.work(bid if bid_lots else None, bid_lots, buy_room, now_ns, fair)
         changed |= self._asks.work(ask if ask_lots else None, ask_lots, sell_room, now_ns, fair)
-        self.presence.update(now_ns, self._bids.first.price_ticks, self._asks.first.price_ticks, best_bid, best_ask)
+        self._decided_ns = now_ns
+        stands = (self._bids.first.price_ticks, self._asks.first.price_ticks, best_bid, best_ask)
+        if stands != self._stands:
+            self._stands = stands
+            self.presence.update(now_ns, *stands)
         log = self.quote_log
         if changed and log is not None:
             log(self._quote_row(now_ns, fair, best_bid, best_ask))
@@ -232,6 +241,10 @@ class MarketMaker(Book[MarketMakerConfig]):
     def withdraw(self, client_order_id: Any) -> None:
         """Cancel a resting quote."""
         self.cancel_order(client_order_id)
+
+    def is_over(self, client_order_id: Any) -> bool:
+        """Tell whether nothing more can become of an order."""
+        return self._is_closed(client_order_id) or not self._is_known(client_order_id)
 
     def _quote_row(self, now_ns: int, fair: float, best_bid: int, best_ask: int) -> tuple[Any, ...]:
         price, quantity = self.grid.price_text, self.grid.quantity_text
@@ -362,6 +375,8 @@ class MarketMaker(Book[MarketMakerConfig]):
         """Return what the desk counted about itself, for the run's result."""
         suppressed = self._bids.suppressed + self._asks.suppressed
         out = {"decisions": self.decisions, "suppressed": suppressed, "mode": str(self.mode)}
+        if self._stands is not None:
+            self.presence.update(self._decided_ns, *self._stands)
         out |= self.presence.figures() | self.defences.figures()
         if self.hedger.hedges:
             out |= self.hedger.figures()

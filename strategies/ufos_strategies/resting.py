@@ -26,7 +26,10 @@ class Desk(Protocol):
 
     instrument_id: Any
     order_factory: Any
-    cache: Any
+
+    def is_over(self, client_order_id: Any) -> bool:
+        """Tell whether nothing more can become of an order."""
+        ...
 
     def price_at(self, ticks: int) -> Any:
         """Return the engine's price for a whole number of ticks."""
@@ -140,8 +143,7 @@ class RestingOrder:
         if kind is OrderFilled:
             self.last_filled = self.desk.lots_filled(event.last_qty)
             self.left = max(0, self.left - self.last_filled)
-            order = self.desk.cache.order(event.client_order_id)
-            if order is None or order.is_closed:
+            if self.desk.is_over(event.client_order_id):
                 self._forget()
         elif kind in CONFIRMED:
             # An answer to an older command: the cancel that was sent since then is still on its way.

@@ -109,7 +109,16 @@ class Ladder:
         if self._exposures:
             self._expose(now_ns, fair)
         if self._alone:
-            return self._work(self.first, price, lots, now_ns, fair)
+            order = self.first
+            if order.pending:
+                return False
+            resting = order.price_ticks
+            if price is not None and resting is not None and now_ns - order.placed_ns < self._age_ns:
+                moved = price - resting
+                if -self._tolerance < moved < self._tolerance:  # nine decisions in ten end here
+                    self.suppressed += moved != 0
+                    return False
+            return self._work(order, price, lots, now_ns, fair)
         changed, planned, resting = False, 0, self.resting_lots
         for i, order in enumerate(self._orders):
             size = max(1, round(self._sizes[i] * lots / self._sizes[0]))
@@ -137,7 +146,7 @@ class Ladder:
         elif resting is not None and now_ns - order.placed_ns >= self._age_ns:
             wanted = None
         elif resting is not None and wanted is not None and abs(wanted - resting) < self._tolerance:
-            self.suppressed += 1  # nine decisions in ten end here
+            self.suppressed += 1
             return False
         action = decide(resting, wanted, now_ns - order.changed_ns, self._interval_ns, self._tolerance)
         if action is Action.KEEP or self._held(action, resting, now_ns, fair):

@@ -1,6 +1,7 @@
 """The desk's view of the market: fair value, volatility, time left, and the depths its model asks for."""
 
 import json
+import math
 from collections import OrderedDict
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from ufos_strategies.quoters import make_quoter
 
 Market = tuple[float, float, float, float]
 """Bid, bid size, ask, ask size; prices in ticks."""
+
+NOT_ASKED = (math.nan, math.nan)
 
 
 class DeskModel:
@@ -52,6 +55,9 @@ class DeskModel:
             prior_sigma=config.sigma_ticks,
             prior_s=config.volatility_half_life_s if config.sigma_ticks else 0.0,
         )
+        self._asked: tuple[float, float] = NOT_ASKED
+        """Inventory and volatility of the last depths."""
+        self._depths = Depths(None, None)
         self._quoters: OrderedDict[tuple[float, float, float], Quoter] = OrderedDict()
         self._quoter = self._made()
 
@@ -77,10 +83,14 @@ class DeskModel:
 
     def depths(self, inventory_orders: float, now_ns: int) -> Depths:
         """Return the depths at an inventory in orders, ticks from fair value."""
-        time_left = self._horizon_s
+        sigma, time_left = self.volatility.sigma, self._horizon_s
         if self._horizon is not None:
             time_left = min(time_left, self._horizon.time_left_s(now_ns))
-        return self._quoter.quote(inventory_orders, self.volatility.sigma, time_left)
+        elif inventory_orders == self._asked[0] and sigma == self._asked[1]:
+            return self._depths  # the volatility is sampled, so most market events change neither
+        self._asked = inventory_orders, sigma
+        self._depths = depths = self._quoter.quote(inventory_orders, sigma, time_left)
+        return depths
 
     def set_intensity(self, a_per_s: float, k_per_tick: float) -> None:
         """Use another fill intensity from now on."""
@@ -95,7 +105,7 @@ class DeskModel:
 
     def _made(self) -> Quoter:
         """Return the model for the present parameters; the last few are kept, as their tables take time to build."""
-        p = self.config
+        p, self._asked = self.config, NOT_ASKED
         key = (self.a_per_s, self.k_per_tick, self.xi_extra)
         quoter = self._quoters.get(key)
         if quoter is None:
