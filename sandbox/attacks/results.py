@@ -168,9 +168,9 @@ def tampering_with_the_recorder():
 
     record = Recorder._record_fill
 
-    def forget_some(self, event):
+    def forget_some(self, event, *market):
         if self.counts["fills"] % 2:
-            record(self, event)
+            record(self, event, *market)
         else:
             self.counts["fills"] += 1
 

@@ -32,8 +32,13 @@ PURGE_INTERVAL_NS = 60_000_000_000
 """Closed orders leave the engine's cache at the first sample after this long; they are written down before."""
 PURGE_LATEST_NS = 3_600_000_000_000
 """Where samples are rarer than this, closed orders leave on a timer of their own."""
+PURGE_ORDERS_MIN = 100
+"""Fewer ended orders than this are left where they are."""
 PURGE_BUFFER_S = 120
 """Closed orders younger than this stay: an event on its way to a purged order would stop the engine."""
+NOTED_MAX = 500
+"""Events kept before their rows are made; a sample makes them earlier."""
+NOTHING = (None, None)
 ZERO = Decimal(0)
 SIDES = {OrderSide.BUY: "BUY", OrderSide.SELL: "SELL"}
 
@@ -81,6 +86,10 @@ class Recorder(InTurn, Guarded, DataActor):
         self.max_inventory: dict[str, Decimal] = {}
         """Lit instrument id -> largest absolute position of any book, over all venues."""
         self._net: dict[tuple[str, str], Decimal] = {}
+        self._noted: list[tuple[Any, tuple[Any, Any], bool]] = []
+        """Events whose rows are not made yet: the event, best bid and ask then, whether it closed its order."""
+        self._ended = 0
+        """Orders written since the engine was last told to forget those that ended."""
         self._portfolio = portfolio
         self._interval_ns = sample_interval_ns
         self._margined = frozenset(margined)
@@ -104,28 +113,44 @@ class Recorder(InTurn, Guarded, DataActor):
             self.clock.set_timer_ns("purge", PURGE_LATEST_NS, callback=self.guard(self._on_purge))
 
     def record_fill_event(self, event: OrderFilled) -> None:
-        """Write a fill, and its order once it is closed."""
-        self._record_fill(event)
-        order_id = event.client_order_id
-        if self._cached.is_order_closed(order_id):  # reading an order copies it with all its events
-            self._record_order(self._cached.order(order_id))
+        """Note a fill, with the market at that moment."""
+        priced = event.instrument_id
+        if self.lit:
+            priced = self.lit.get(str(priced), priced)
+        self._note(event, self._top(priced), self._cached.is_order_closed(event.client_order_id))
 
     def record_order_event(self, event: Any) -> None:
-        """Write an order that ended without being filled."""
-        if not isinstance(event, TERMINAL):
-            return
-        if isinstance(event, OrderDenied):
-            self.counts["denied"] += 1
-        elif isinstance(event, OrderRejected):
-            self.counts["rejected"] += 1
-        order = self._cached.order(event.client_order_id)
-        if order is not None:
-            self._record_order(order)
+        """Note an order that ended without being filled."""
+        if isinstance(event, TERMINAL):
+            self._note(event, NOTHING, True)
+
+    def _note(self, event: Any, top: tuple[Any, Any], closed: bool) -> None:
+        """Keep an event for later: rows made one by one, between events of the engine, take five times as long."""
+        self._noted.append((event, top, closed))
+        if len(self._noted) >= NOTED_MAX:
+            self._write_noted()
+
+    def _write_noted(self) -> None:
+        for event, top, closed in self._noted:
+            if type(event) is OrderFilled:
+                self._record_fill(event, *top)
+            elif type(event) is PositionClosed:
+                self._record_position(event, event.entry, event.peak_qty, event.realized_pnl, event.ts_closed)
+            elif isinstance(event, OrderDenied):
+                self.counts["denied"] += 1
+            elif isinstance(event, OrderRejected):
+                self.counts["rejected"] += 1
+            # Reading an order copies it with all its events.
+            order = self._cached.order(event.client_order_id) if closed else None  # pyright: ignore
+            if order is not None:
+                self._record_order(order)
+                self._ended += 1
+        self._noted.clear()
 
     def record_position_event(self, event: Any) -> None:
-        """Write a position when it closes."""
+        """Note a position when it closes."""
         if isinstance(event, PositionClosed):
-            self._record_position(event, event.entry, event.peak_qty, event.realized_pnl, event.ts_closed)
+            self._note(event, NOTHING, False)
 
     def record_denial(self, denial: GateDenial) -> None:
         """Write an order that the gate refused."""
@@ -149,13 +174,17 @@ class Recorder(InTurn, Guarded, DataActor):
 
     def market(self, instrument_id: Any) -> tuple[str | None, str | None]:
         """Return best bid and ask as text, from quotes or else from the book."""
+        bid, ask = self._top(instrument_id)
+        return (None, None) if bid is None else (str(bid), str(ask))
+
+    def _top(self, instrument_id: Any) -> tuple[Any, Any]:
         quote = self._cached.quote(instrument_id)
         if quote is not None:
-            return str(quote.bid_price), str(quote.ask_price)
+            return quote.bid_price, quote.ask_price
         top = self._cached.top_of_book(instrument_id) if self._cached.has_order_book(instrument_id) else None
-        return (str(top[0]), str(top[2])) if top else (None, None)
+        return (top[0], top[2]) if top else NOTHING
 
-    def _record_fill(self, event: OrderFilled) -> None:
+    def _record_fill(self, event: OrderFilled, bid: Any, ask: Any) -> None:
         book, instrument = str(event.strategy_id), str(event.instrument_id)
         priced = self.lit.get(instrument, event.instrument_id)
         self._instruments.setdefault(instrument, priced)
@@ -181,7 +210,7 @@ class Recorder(InTurn, Guarded, DataActor):
             str(commission.as_decimal()) if commission is not None else "0",
             str(commission.currency) if commission is not None else str(event.currency),
         )
-        self.tables["fills"].append((*row, *self.market(priced)))
+        self.tables["fills"].append((*row, None if bid is None else str(bid), None if ask is None else str(ask)))
         self._fill_hash.update("|".join(map(str, row)).encode())
         self.counts["fills"] += 1
 
@@ -224,6 +253,7 @@ class Recorder(InTurn, Guarded, DataActor):
 
     def _on_sample(self, event: Any) -> None:
         now = self.clock.timestamp_ns() if event is None else event.ts_event
+        self._write_noted()
         # The engine copies an account with its whole history at every read and every fill.
         self._cached.purge_account_events(now, 0)
         for name, venue in self._venues:
@@ -248,8 +278,11 @@ class Recorder(InTurn, Guarded, DataActor):
 
     def _on_purge(self, _: Any) -> None:
         self._purged_ns = self.clock.timestamp_ns()
-        self._cached.purge_closed_orders(self._purged_ns, PURGE_BUFFER_S)
         self._cached.purge_account_events(self._purged_ns, 0)
+        if self._ended + len(self._noted) >= PURGE_ORDERS_MIN:
+            self._write_noted()
+            self._cached.purge_closed_orders(self._purged_ns, PURGE_BUFFER_S)
+            self._ended = 0
 
 
 def _amounts(values: dict[Any, Any]) -> dict[str, str]:

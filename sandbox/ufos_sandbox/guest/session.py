@@ -65,7 +65,7 @@ class GuestRecorder(Recorder):
         self.tables = _Tables()  # pyright: ignore[reportAttributeAccessIssue]
         self._said = time.monotonic()
 
-    def market(self, instrument_id: Any) -> tuple[None, None]:
+    def _top(self, instrument_id: Any) -> tuple[None, None]:
         """Return no market: the host looks it up in its own data."""
         return None, None
 
