@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from ufos_nautilus.engine.runs import RUN_ID_DIGITS, new_run_directory, write_json
+from ufos_nautilus.engine.runs import RUN_ID_DIGITS, new_run_directory, write_json, write_result
 from ufos_nautilus.run_schemas import DEC, SCHEMAS, TS
 from ufos_sandbox.audit import row_hash
 from ufos_sandbox.audit_money import Position, step
@@ -56,7 +56,7 @@ def store(result: SandboxResult, part: Slice, account: Account, code: str, root:
             _frame(table, rows).write_parquet(folder / f"{table}.parquet", compression="zstd")
         (folder / CODE_FILE).write_text(code, "utf-8")
         write_json(folder / "spec.json", account.spec)
-        write_json(folder / "result.json", _summary(identifier, result, part, account))
+        write_result(folder, _summary(identifier, result, part, account))
     return root / identifier
 
 

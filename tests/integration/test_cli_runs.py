@@ -1,13 +1,20 @@
 """The commands of a newcomer, each in a process of its own with an empty home."""
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.conftest import Cli
+from ufos_nautilus.engine.runs import read_result, write_result
 
 SPEC = """
 name = "small"
@@ -74,8 +81,8 @@ def test_a_run_is_listed_shown_compared_and_replayed(cli: Cli, spec: Path) -> No
 
 def test_a_replay_that_differs_fails(cli: Cli, spec: Path) -> None:
     run = cli("backtest", spec, "--json", "--no-report").json
-    stored = cli.cwd / "runs" / run["run_id"] / "result.json"
-    stored.write_text(stored.read_text().replace(run["digest"], "0" * 64))
+    folder = cli.cwd / "runs" / run["run_id"]
+    write_result(folder, read_result(folder) | {"digest": "0" * 64})
     done = cli("runs", "replay", "last")
     assert done.returncode == 1
     assert "and is" in done.stderr
@@ -148,3 +155,82 @@ def test_schemas_are_printed(cli: Cli) -> None:
     assert '"title": "RunSpec"' in cli("spec", "schema").stdout
     desk = cli("spec", "schema", "ufos_strategies.market_maker:MarketMaker").stdout
     assert "per (tick x order)" in desk
+
+
+def test_a_result_that_was_edited_or_cut_is_found_and_hides_no_other(cli: Cli, spec: Path) -> None:
+    first = cli("backtest", spec, "--json", "--no-report").json["run_id"]
+    second = cli("backtest", spec, "--json", "--set", "seed=2", "--no-report").json["run_id"]
+    stored = cli.cwd / "runs" / first / "result.json"
+    text = stored.read_text()
+    for broken in (text.replace('"fills": ', '"fills": 9'), text[:-40], "[]"):
+        stored.write_text(broken)
+        for words in (("show", first), ("replay", first)):
+            assert cli("runs", *words).returncode == 3
+        listed = cli("runs", "list", "--json").json
+        assert [r["run_id"] for r in listed["runs"]] == [second]
+        assert list(listed["broken"]) == [first]
+        assert cli("runs", "list").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ("name=a/b", "name"),
+        ("name=..", "name"),
+        ('venues.0.balances=["100 FOO"]', "'FOO' is no currency"),
+        ('venues.0.balances=["100000 USDT", "5 FOO"]', "'FOO' is no currency"),
+    ],
+)
+def test_names_and_money_that_can_not_be_are_bad_input(cli: Cli, spec: Path, change: str, problem: str) -> None:
+    done = cli("backtest", spec, "--set", change, "--json")
+    assert done.returncode == 2
+    assert problem in done.stderr
+    assert not list((cli.cwd / "runs").glob("*small*"))
+
+
+def test_orders_that_the_engine_denies_say_why(cli: Cli, spec: Path) -> None:
+    run = cli("backtest", spec, "--json", "--no-report", "--set", "risk.order_submits_per_s=1").json
+    denials = pl.read_parquet(cli.cwd / "runs" / run["run_id"] / "denials.parquet")
+    assert run["denied"] == denials.height > 0
+    assert set(denials["action"]) == {"engine"}
+    assert all("RATE" in reason.upper() for reason in denials["reason"])
+
+
+def test_an_interrupted_run_ends_with_130_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "long.toml"
+    path.write_text(SPEC.replace("duration_s = 20.0", "duration_s = 2000.0"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ufos_nautilus.cli", "backtest", str(path)],
+        cwd=tmp_path,
+        env=os.environ | {"HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/.making-*/ledger.sqlite")) and time.monotonic() < until:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert not [p for p in (tmp_path / "runs").iterdir() if "long" in p.name or "small" in p.name]
+
+
+def test_a_table_that_was_changed_since_its_import_is_refused(cli: Cli, spec: Path, tmp_path: Path) -> None:
+    made = cli("data", "generate", "single", "--catalog", tmp_path / "c", "--set", "duration_s=20.0", "--json")
+    assert made.returncode == 0, made.stderr
+    own = f'data.0={{catalog="{tmp_path / "c"}"}}'
+    assert cli("backtest", spec, "--set", own, "--json", "--no-report").returncode == 0
+    (table,) = (tmp_path / "c").glob("data/trades/*/*.parquet")
+    whole = table.read_bytes()
+    pl.read_parquet(table).head(3).write_parquet(table, metadata=pl.read_parquet_metadata(table))
+    cut = cli("backtest", spec, "--set", own)
+    table.write_bytes(whole[:100])
+    broken = cli("backtest", spec, "--set", own)
+    table.unlink()
+    gone = cli("backtest", spec, "--set", own)
+    for done in (cut, broken, gone):
+        assert done.returncode == 2, done.stderr
+        assert "import the recording again" in done.stderr

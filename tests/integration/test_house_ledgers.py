@@ -248,3 +248,5 @@ def test_a_tail_cut_off_a_ledger_is_found_by_what_the_run_kept(stored: RunResult
     connection.close()
     assert command(capsys, "ledger", "check", str(ledger))[0] == 0, "a prefix is a sound ledger by itself"
     assert command(capsys, "ledger", "check", str(copy))[0] == 3
+    (copy / "ledger.sqlite").unlink()
+    assert command(capsys, "ledger", "check", str(copy))[0] == 3, "gone, where the result tells of it"

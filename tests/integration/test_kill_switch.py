@@ -142,10 +142,36 @@ def test_halting_without_a_node_holds_for_the_next_one(cli: Cli, tmp_path: Path)
 
 def test_a_halt_that_can_not_be_asked_for_says_why(cli: Cli, tmp_path: Path) -> None:
     env = {"UFOS_SWITCH": str(tmp_path / "switch")}
+    without_key = cli("halt", "--to", "localhost:9", env=env)
+    assert without_key.returncode == 2
+    assert "there is no key" in without_key.stderr
+    SwitchHome(tmp_path / "switch").key()
     for words, problem in ((["--reason", "x" * 300], "300 characters"), (["--to", "nowhere"], "no address")):
         done = cli("halt", *words, env=env)
         assert done.returncode == 2
         assert problem in done.stderr
+
+
+def test_a_folder_that_others_may_use_keeps_nobody_from_halting(cli: Cli, tmp_path: Path) -> None:
+    SwitchHome(tmp_path / "switch")
+    (tmp_path / "switch").chmod(0o755)
+    done = cli("halt", "--reason", "now", env={"UFOS_SWITCH": str(tmp_path / "switch")})
+    assert done.returncode == 0
+    assert "chmod 700" in done.stderr
+    assert HaltFlag(tmp_path / "switch" / "flag.bin").halted
+
+
+def test_halts_and_resumes_are_on_record_without_a_node(cli: Cli, tmp_path: Path) -> None:
+    switch = tmp_path / "switch"
+    for reason in ("first", "second"):
+        assert cli("halt", "--reason", reason, env={"UFOS_SWITCH": str(switch)}).returncode == 0
+    assert "trading goes on" in at_a_terminal(switch, "phrase")
+    records = list(ChainReader(switch / "switch.jsonl", need_seal=False))
+    assert [(r["what"], r["reason"]) for r in records] == [("halt", "first"), ("halt", "second"), ("resume", "first")]
+    assert records[2]["who"]
+    (switch / "halt").touch()
+    assert "halts every node" in at_a_terminal(switch, "phrase")
+    assert not (switch / "halt").exists()
 
 
 def test_no_program_resumes(cli: Cli, tmp_path: Path) -> None:

@@ -76,6 +76,15 @@ def test_a_person_sees_tables(cli: Cli, folder: Path) -> None:
     assert "violations" not in done.stdout
 
 
+def test_a_plan_that_breaks_a_limit_says_so_in_its_exit_code(cli: Cli, folder: Path) -> None:
+    file = folder / "alice.toml"
+    file.write_text(file.read_text().replace("[tax]", "MAX\n[tax]"))
+    file.write_text(file.read_text().replace("MAX", '[rules]\nmax_weight = "0.10"'))
+    made = run(cli, folder, "plan", "rebalance", "alice.toml", "--json")
+    assert made.returncode == 4, made.stderr
+    assert made.json["violations"]
+
+
 def test_a_changed_plan_is_refused_with_its_own_exit_code(cli: Cli, folder: Path) -> None:
     made = run(cli, folder, "plan", "rebalance", "alice.toml", "--json").json
     path = Path(made["path"])

@@ -41,6 +41,13 @@ def test_an_order_is_judged_without_being_sent(cli: Cli, checkout: Path) -> None
     assert unknown.json["findings"][0]["what"] == "UNKNOWN_INSTRUMENT"
 
 
+def test_a_side_that_is_none_is_refused(cli: Cli, checkout: Path) -> None:
+    words = ("--book", "WM-BOB", "--kind", "client", "--instrument", "AAAA.XSIM", "--last", "100", "--quantity", "10")
+    done = cli("risk", "check", *words, "--side", "SLEL", "--limits", checkout / "strategies/limits.toml")
+    assert done.returncode == 2
+    assert "BUY or SELL" in done.stderr
+
+
 def test_books_that_go_around_the_gate_are_found(cli: Cli, checkout: Path, tmp_path: Path) -> None:
     assert cli("risk", "check", "strategies", cwd=checkout).returncode == 0
     (tmp_path / "sneaky.py").write_text("class B:\n    def f(self):\n        super().submit_order(None)\n")
@@ -116,7 +123,14 @@ def test_what_a_run_denied_is_in_its_tables_its_record_its_report_and_the_explan
     explained = cli("risk", "explain", result.directory / "risk.jsonl", "--json").json
     assert explained["counts"]["denied"] == result["denied"]
     assert explained["rows"][0]["code"] == "POSITION"
-    with open(result.directory / "risk.jsonl", "r+b") as file:
+    record = result.directory / "risk.jsonl"
+    whole = record.read_bytes()
+    record.write_bytes(b"".join(whole.splitlines(keepends=True)[:3]))
+    assert cli("risk", "explain", record).returncode == 3
+    record.unlink()
+    assert cli("risk", "explain", result.directory).returncode == 3
+    record.write_bytes(whole)
+    with open(record, "r+b") as file:
         file.seek(400)
         byte = file.read(1)
         file.seek(400)

@@ -47,6 +47,7 @@ def test_the_worked_example_prints_its_figures(ufos):
         "WM-ALICE: 5.00 USD (0.526 bps) against the bid 190.13",
         "AM-CORE: 5.00 USD (0.5259 bps) against the offer 190.15",
         "500 of C-1 to the desk at 190.13",
+        "balanced: WM-ALICE -1000, AM-CORE 500, IB-DESK 500",
     ):
         assert line in out
     code, out, _ = ufos("example", "--desk-price", "190.12", "--json")
@@ -83,6 +84,11 @@ def test_a_record_rewritten_as_a_whole_is_found_through_the_runs_result(ufos, ru
     path.unlink()
     with BestExecutionLog(path, run_id="demo-1") as log:
         log.seal()
+    assert ufos("verify", run_folder)[0] == 3
+
+
+def test_a_record_that_is_gone_is_found_through_the_runs_result(ufos, run_folder):
+    (run_folder / "crosses.jsonl").unlink()
     assert ufos("verify", run_folder)[0] == 3
 
 

@@ -52,6 +52,8 @@ EXIT_CODES = (
     "            4 a check found defects in data, 130 interrupted"
 )
 
+INTERRUPTED = 130
+
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and leave the process with its exit code."""
@@ -76,6 +78,21 @@ def contents() -> str:
     return "\n".join(lines)
 
 
+def _interrupted() -> int:
+    print("interrupted; nothing half-written is kept", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _disk(error: OSError, *, as_json: bool) -> int:
+    """Say what the system said about a file or a folder."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
+    found = UfosError(what, expected="a file or folder that can be read and written, on a disk with room")
+    if as_json:
+        print(json.dumps(found.as_dict()))
+    print(f"error: {found}", file=sys.stderr)
+    return found.exit_code
+
+
 def run(name: str, args: list[str]) -> int:
     """Import one command's module, run it and return the exit code."""
     commands = {k: v for chapter in CHAPTERS.values() for k, v in chapter.items()}
@@ -85,17 +102,22 @@ def run(name: str, args: list[str]) -> int:
         print(f"error: there is no command {name!r}; {hint}", file=sys.stderr)
         return 2
     os.environ.setdefault("_TYPER_STANDARD_TRACEBACK", "1")  # a defect of the product shows plainly
-    module = importlib.import_module(f"ufos_nautilus.cli.{commands[name][0]}")
     try:
+        module = importlib.import_module(f"ufos_nautilus.cli.{commands[name][0]}")
         module.app(args, prog_name=f"ufos {name}")
     except UfosError as error:
         if "--json" in args:
             print(json.dumps(error.as_dict()))
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno is None or isinstance(error, ConnectionError):
+            raise
+        return _disk(error, as_json="--json" in args)
     except KeyboardInterrupt:
-        print("interrupted; nothing half-written is kept", file=sys.stderr)
-        return 130
+        return _interrupted()
     except SystemExit as exit_:
+        if exit_.code == INTERRUPTED:
+            return _interrupted()
         return exit_.code if isinstance(exit_.code, int) else 1
     return 0

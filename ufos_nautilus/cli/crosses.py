@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import typer
 
 from ufos_nautilus.cli.console import out, print_json, print_table
+from ufos_nautilus.cli.crosses_example import booked as book_example
 from ufos_nautilus.crossing.best_execution import CROSSES_FILE, crosses_frame, export_parquet, read_crosses, verify
 from ufos_nautilus.crossing.chain import Seal
 from ufos_nautilus.crossing.example import worked_example
 from ufos_nautilus.crossing.market_check import catalog_quotes, verify_against_market
 from ufos_nautilus.crossing.savings import savings
-from ufos_nautilus.errors import DataError, SpecError
+from ufos_nautilus.errors import DataError, IntegrityError, SpecError
 from ufos_nautilus.limits import RUN_JSON_BYTES_MAX
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Verify and show crosses inside the house.")
@@ -89,6 +90,7 @@ def example(
     except InvalidOperation:
         raise SpecError(f"desk price {desk_price!r} is no number", expected="a price such as 190.13") from None
     found = worked_example(price).to_dict()
+    found["ledger"] = booked = book_example(found)
     if json:
         print_json(found)
         return
@@ -109,6 +111,10 @@ def example(
         lines.append(
             f"residual  {rest['market']} of {rest['order_id']} to the market by {rest['algorithm']}: {rest['reason']}"
         )
+    moved = ", ".join(f"{book} {own['AAPL']}" for book, own in booked["books"].items())
+    lines.append(
+        f"ledger    {booked['entries']} entries, {'balanced' if booked['balanced'] else 'NOT BALANCED'}: {moved}"
+    )
     out().print("\n".join(lines), highlight=False)
 
 
@@ -123,6 +129,8 @@ def find_record(source: str) -> Path:
 
         path = find_run(runs_root(), source)
     record = path / CROSSES_FILE
+    if not record.is_file() and kept_seal(record) is not None:
+        raise IntegrityError(f"{record} is gone", expected="the record that the run's result tells of")
     if not record.is_file():
         raise DataError(f"{path} has no {CROSSES_FILE}", expected="a run in which tickets crossed")
     return record

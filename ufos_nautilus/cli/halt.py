@@ -1,15 +1,17 @@
 """`ufos halt`: stop all trading now."""
 
 import socket
+import sys
 import time
 from typing import Annotated
 
 import typer
 
 from ufos_nautilus.cli.console import print_json
+from ufos_nautilus.cli.switch_record import record
 from ufos_nautilus.errors import RunFailedError, SpecError
 from ufos_nautilus.limits import HALT_REASON_CHARS_MAX
-from ufos_nautilus.risk.switch import HaltRequest, SwitchHome, sign_datagram, switch_root
+from ufos_nautilus.risk.switch import KEY_FILE, HaltRequest, SwitchHome, sign_datagram, switch_root
 
 app = typer.Typer(add_completion=False)
 POLL_S = 0.002
@@ -29,13 +31,22 @@ def halt(
     """
     if len(reason) > HALT_REASON_CHARS_MAX:
         raise SpecError(f"a reason of {len(reason)} characters", expected=f"at most {HALT_REASON_CHARS_MAX}")
-    home = SwitchHome(switch_root())
+    if to and not (switch_root() / KEY_FILE).is_file():
+        raise SpecError(
+            f"there is no key in {switch_root()}", expected="the key of the node's switch",
+            next_step=f"copy the node's file `{KEY_FILE}` there, mode 600",
+        )  # fmt: skip
+    home = SwitchHome(switch_root(), strict=bool(to))
+    if home.open_to_others:
+        print(f"warning: others may use {home.path}; chmod 700 {home.path}", file=sys.stderr)
     if to:
         _send(home, to, reason, flatten=flatten)
         said = {"sent_to": to, "confirmed": None}
         text = f"a signed datagram went to {to}; nobody confirms datagrams, so look at the node"
     else:
         said, text = _halt_here(home, reason, wait_s, flatten=flatten)
+        # The halt comes first; its record can fail without undoing it.
+        record(home, "halt", source="cli", reason=reason, flatten=flatten, node=said["node"], was=said["was_halted"])
     if json:
         print_json(said)
     else:

@@ -1,6 +1,7 @@
 """`ufos ledger`: show, check, export and replay a stored ledger."""
 
 import json as json_module
+import os
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from ufos_nautilus.cli.console import out, print_json, print_table
 from ufos_nautilus.errors import DataError, IntegrityError, SpecError
 from ufos_nautilus.ledger.export import export as export_ledger
 from ufos_nautilus.ledger.journal import Head
+from ufos_nautilus.ledger.sqlite import LEDGER_FILE
 from ufos_nautilus.ledger.state import LedgerState
 from ufos_nautilus.ledger.store import LedgerStore
 from ufos_nautilus.ledger.store_check import check as check_ledger
@@ -96,6 +98,8 @@ def check(
     The ledger of a run must also contain the head that the run's result kept.
     """
     expected = kept_head(source) if head is None else _parse_head(head)
+    if head is None and expected is not None:
+        _require_file(Path(_find(source)) / LEDGER_FILE)
     with _open(source, verify=False) as store:
         report = check_ledger(store, expected)
     if json:
@@ -180,6 +184,12 @@ def kept_head(source: str) -> Head | None:
         return Head(int(kept["entries"]), bytes.fromhex(kept["head"]))
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{result} says nothing of its ledger: {error!r}", expected="a run's result") from None
+
+
+def _require_file(path: Path) -> None:
+    """Raise where a run that kept the head of its ledger has no ledger beside it, unless a server keeps it."""
+    if not path.is_file() and not os.environ.get("UFOS_LEDGER_URL"):
+        raise IntegrityError(f"{path} is gone", expected="the ledger that the run's result tells of")
 
 
 def _prices(texts: list[str]) -> dict[str, Decimal]:

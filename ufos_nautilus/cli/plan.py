@@ -1,6 +1,7 @@
 """`ufos plan`: make, show and simulate rebalancing plans; nothing here trades."""
 
 import os
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -25,6 +26,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Make, show a
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 PlanName = Annotated[str, typer.Argument(metavar="PLAN", help="A plan's id or a part of it, a file, or `last`.")]
 ROWS_SHOWN = 40
+LIMITS_NOT_KEPT = 4
+"""Exit code of a plan that is stored and breaks a limit."""
 app.command("target")(make_target_file)
 
 
@@ -50,7 +53,7 @@ def rebalance(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Plan the orders that take a portfolio to its target, and store the plan."""
+    """Plan the orders that take a portfolio to its target, and store the plan; exit code 4 where it breaks a limit."""
     found = read_portfolio(portfolio)
     chosen = _target(found, portfolio.parent, target, cash)
     at_ns = _time(at) or found.as_of_ns
@@ -87,9 +90,11 @@ def rebalance(
     write_whole(path, plan.to_json().encode())
     if json:
         print_json({**plan.to_dict(), "plan_id": plan.plan_id, "path": str(path), "summary": summary(plan)})
-        return
-    _show(plan)
-    out().print(f"  stored: {path}\n  next: ufos plan simulate {plan.plan_id}", highlight=False)
+    else:
+        _show(plan)
+        out().print(f"  stored: {path}\n  next: ufos plan simulate {plan.plan_id}", highlight=False)
+    if plan.violations:
+        raise typer.Exit(LIMITS_NOT_KEPT)
 
 
 @app.command("show")
@@ -149,6 +154,7 @@ def summary(plan: Plan) -> str:
 
 def _show(plan: Plan) -> None:
     life = f"{_moment(plan.created_ns)} to {_moment(plan.expires_ns)}"
+    life += " (expired)" if time.time_ns() >= plan.expires_ns else ""
     print_table(
         f"plan {plan.plan_id}: {plan.portfolio}",
         ("what", "value"),
@@ -164,12 +170,18 @@ def _show(plan: Plan) -> None:
         ],
     )
     orders = [
-        (o.side, o.instrument_id, o.quantity, o.price, f"{o.value:,}", f"{o.commission + o.half_spread + o.impact:,}")
+        (o.side, o.instrument_id, o.quantity, o.price, f"{o.value:,}", f"{o.commission + o.half_spread + o.impact:,}",
+         str(len(o.lots) or ""))
         for o in plan.orders[:ROWS_SHOWN]
-    ]
-    print_table("orders", ("side", "instrument", "quantity", "price", "value", "cost"), orders)
+    ]  # fmt: skip
+    print_table("orders", ("side", "instrument", "quantity", "price", "value", "cost", "lots"), orders)
     if len(plan.orders) > ROWS_SHOWN:
         out().print(f"  the first {ROWS_SHOWN} of {len(plan.orders)} orders; --json has all", highlight=False)
+    widest = sorted(plan.weights, key=lambda w: (-abs(w.after - w.target), w.symbol))
+    weights = [(w.symbol, f"{w.before:.2%}", f"{w.target:.2%}", f"{w.after:.2%}", w.excluded) for w in widest]
+    print_table("weights", ("name", "before", "target", "after", "excluded by"), weights[:ROWS_SHOWN])
+    if len(weights) > ROWS_SHOWN:
+        out().print(f"  the {ROWS_SHOWN} furthest from target of {len(weights)}; --json has all", highlight=False)
     if plan.violations:
         rows = [(v.code, v.subject, v.detail) for v in plan.violations[:ROWS_SHOWN]]
         print_table("limits not kept", ("limit", "whose", "what"), rows)

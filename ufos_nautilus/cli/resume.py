@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import typer
 
+from ufos_nautilus.cli.switch_record import record
 from ufos_nautilus.errors import SpecError
-from ufos_nautilus.risk.switch import SwitchHome, switch_root
+from ufos_nautilus.risk.switch import HALT_FILE, SwitchHome, switch_root
 
 app = typer.Typer(add_completion=False)
 
@@ -23,9 +24,12 @@ def resume() -> None:
         )
     home = SwitchHome(switch_root())
     flag = home.flag()
-    if not flag.halted:
+    waits = (home.path / HALT_FILE).exists()
+    if not flag.halted and not waits:
         print("trading is not halted")
         return
+    if waits:
+        print(f"the file {home.path / HALT_FILE} halts every node that sees it; resuming removes it")
     asked = home.asked()
     if asked is not None:
         at = datetime.fromtimestamp(asked.ts_ns / 1e9, UTC).isoformat(timespec="seconds")
@@ -39,5 +43,7 @@ def resume() -> None:
         who = getpass.getuser()
     except OSError:
         who = f"uid {os.getuid()}"
-    home.resume(f"{who} at {os.ttyname(sys.stdin.fileno())}", flag)
+    who += f" at {os.ttyname(sys.stdin.fileno())}"
+    home.resume(who, flag)
+    record(home, "resume", who=who, halted_by=asked.source if asked else "", reason=asked.reason if asked else "")
     print("trading goes on")

@@ -4,14 +4,14 @@ import json as json_module
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from ufos_nautilus.cli.console import out, print_json, print_table
 from ufos_nautilus.cli.risk_series import backtest_of_file
-from ufos_nautilus.crossing.chain import ChainReader
-from ufos_nautilus.errors import DataError, SpecError
+from ufos_nautilus.crossing.chain import ChainReader, Seal
+from ufos_nautilus.errors import DataError, IntegrityError, SpecError
 from ufos_nautilus.portfolio import Plan
 from ufos_nautilus.risk.checks import CODES
 from ufos_nautilus.risk.compiled import Limits, SlotRules
@@ -92,7 +92,7 @@ def check(
     if instrument:
         rules = load_rules(file)
         order = Proposal(
-            book, instrument, "SELL" if side.upper() == "SELL" else "BUY", _number(quantity, "--quantity"),
+            book, instrument, _side(side), _number(quantity, "--quantity"),
             _number(price, "--price") if price else None,
         )  # fmt: skip
         now = time.time_ns()
@@ -131,7 +131,7 @@ def explain(
     path = _record(what)
     rows: list[dict[str, str]] = []
     counts: dict[str, int] = {}
-    for record in ChainReader(path, need_seal=False):
+    for record in ChainReader(path, need_seal=False, expect=_kept_seal(path)):
         counts[record["what"]] = counts.get(record["what"], 0) + (
             len(record["rows"]) if record["what"] == "passed" else 1
         )
@@ -267,6 +267,23 @@ def _violations(verdicts: list[Verdict], where: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _side(side: str) -> Literal["BUY", "SELL"]:
+    if side.upper() not in ("BUY", "SELL"):
+        raise SpecError(f"--side {side!r}", expected="BUY or SELL")
+    return "BUY" if side.upper() == "BUY" else "SELL"
+
+
+def _kept_seal(path: Path) -> Seal | None:
+    """Return how the record must end according to the run's result beside it: a cut tail shows in no hash inside."""
+    from ufos_nautilus.engine.risk_audit import RISK_FILE
+    from ufos_nautilus.engine.runs import read_result
+
+    if path.name != RISK_FILE or not path.with_name("result.json").is_file():
+        return None
+    kept = (read_result(path.parent).get("risk") or {}).get("audit") or {}
+    return Seal(int(kept["records"]), str(kept["head"])) if kept else None
+
+
 def _record(name: str) -> Path:
     from ufos_nautilus.engine.risk_audit import RISK_FILE
     from ufos_nautilus.engine.runs import find_run, runs_root
@@ -275,6 +292,8 @@ def _record(name: str) -> Path:
     if path.is_file():
         return path
     found = find_run(runs_root(), name) / RISK_FILE
+    if not found.is_file() and _kept_seal(found) is not None:
+        raise IntegrityError(f"{found} is gone", expected="the record that the run's result tells of")
     if not found.is_file():
         raise DataError(f"run {name} has no record of a gate", expected="a run whose spec names limits")
     return found

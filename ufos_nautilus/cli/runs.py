@@ -9,7 +9,7 @@ from ufos_nautilus.cli.console import out, print_json, print_table
 from ufos_nautilus.cli.summary import add_report, as_json, run_with_progress, show
 from ufos_nautilus.engine import RunResult, parse_spec
 from ufos_nautilus.engine.runs import find_run, list_runs, read_result, runs_root
-from ufos_nautilus.errors import RunFailedError
+from ufos_nautilus.errors import IntegrityError, RunFailedError
 from ufos_nautilus.report import compare_runs
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="List, show, compare and replay stored runs.")
@@ -21,14 +21,22 @@ RUNS_LISTED_MAX = 1_000
 @app.command("list")
 def list_(limit: Annotated[int, typer.Option(min=1, max=RUNS_LISTED_MAX)] = 20, json: Json = False) -> None:
     """List stored runs, newest first."""
-    results = [read_result(path) for path in list_runs(runs_root())[:limit]]
+    results, broken = [], {}
+    for path in list_runs(runs_root())[:limit]:
+        try:
+            results.append(read_result(path))
+        except IntegrityError as error:
+            broken[path.name] = error.problem
     if json:
-        print_json({"runs": [{k: r.get(k) for k in ("run_id", "name", "fills", "net_pnl", "digest")} for r in results]})
+        keys = ("run_id", "name", "fills", "net_pnl", "digest")
+        print_json({"broken": broken, "runs": [{k: r.get(k) for k in keys} for r in results]})
         return
     rows = [
         (r["run_id"], r["started_at"], r["orders"], r["fills"], _pnl(r["net_pnl"]), r["digest"][:12]) for r in results
     ]
     print_table(f"runs in {runs_root()}", ("run", "started", "orders", "fills", "net P&L", "digest"), rows)
+    for problem in broken.values():
+        out().print(f"  [red]broken[/]: {problem}", highlight=False)
 
 
 @app.command("show")

@@ -6,7 +6,7 @@ from typing import Any
 
 from ufos_nautilus.cli.console import ProgressLine, out, print_json, print_table
 from ufos_nautilus.engine import RunResult, RunSpec, run_backtest
-from ufos_nautilus.engine.runs import runs_root, write_json
+from ufos_nautilus.engine.runs import runs_root, write_result
 
 INVENTORIES_SHOWN = 10
 """Names whose largest inventory is printed; the stored result has all."""
@@ -29,7 +29,7 @@ def add_report(result: RunResult, destination: Path | None = None) -> Path:
 
     path = write_report(result.directory, destination)
     result.summary["report"] = str(path)
-    write_json(result.directory / "result.json", result.summary)
+    write_result(result.directory, result.summary)
     return path
 
 

@@ -30,7 +30,7 @@ from ufos_nautilus.engine.funding import FundingModule, Payment, announcements, 
 from ufos_nautilus.engine.gate import Gate, OpenGate
 from ufos_nautilus.engine.house import House
 from ufos_nautilus.engine.house_setup import add_house, starting_capital, strategy_records
-from ufos_nautilus.engine.instruments import to_engine
+from ufos_nautilus.engine.instruments import is_currency, to_engine
 from ufos_nautilus.engine.keeper import HOUSE_BOOK, LedgerKeeper
 from ufos_nautilus.engine.result import plain
 from ufos_nautilus.engine.risk_setup import RiskParts, risk_of_run
@@ -231,6 +231,7 @@ def _add_venues(
             f"no [[venues]] entry for {', '.join(missing)}",
             expected="one venue for each venue name in the instrument ids",
         )
+    _check_currencies(spec.venues, sources)
     seeds = venue_seeds(spec.venues, spec.seed)
     payments: deque[Payment] = deque()
     modules: list[Any] = [*accounts]
@@ -247,6 +248,19 @@ def _add_venues(
     for instrument in sources.instruments.values():
         engine.add_instrument(to_engine(instrument))
     return modules, payments
+
+
+def _check_currencies(venues: Sequence[VenueSpec], sources: Sources) -> None:
+    """Refuse money that neither the engine nor an instrument of the run knows."""
+    known = {code for i in sources.instruments.values() for code in (i.base, i.quote, i.settlement)}
+    for venue in venues:
+        for text in venue.balances:
+            code = text.partition(" ")[2]
+            if code not in known and not is_currency(code):
+                raise SpecError(
+                    f"venue {venue.name}: {code!r} is no currency of the engine or of an instrument here",
+                    expected=f"for example {', '.join(sorted(known)[:5])}",
+                )
 
 
 def _make_books(spec: RunSpec, sources: Sources, algorithms: Any, gate: Gate) -> list[Book[Any]]:

@@ -2,6 +2,8 @@
 
 import datetime
 import gc
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -29,7 +31,7 @@ from ufos_nautilus.engine.marks import mid_price
 from ufos_nautilus.engine.nav import NavRecorder
 from ufos_nautilus.engine.recorder import Recorder
 from ufos_nautilus.engine.result import RunResult, clean_statistics, plain, run_digest
-from ufos_nautilus.engine.runs import code_version, new_run_directory, run_id, runs_root, write_json
+from ufos_nautilus.engine.runs import code_version, new_run_directory, run_id, runs_root, write_json, write_result
 from ufos_nautilus.engine.sources import Sources, resolve_sources
 from ufos_nautilus.engine.spec import RunSpec
 from ufos_nautilus.engine.spec_file import spec_digest
@@ -99,7 +101,7 @@ def run_backtest(spec: RunSpec, *, root: Path | None = None, progress: Progress 
             "status": "completed",
         }
         write_json(directory / "spec.json", spec.model_dump(mode="json"))
-        write_json(directory / "result.json", summary)
+        write_result(directory, summary)
     return RunResult(root / identifier, summary)
 
 
@@ -217,7 +219,8 @@ def _stream(
             engine.add_data(chunk.lists.pop(0), validate=False, sort=False)
         engine.sort_data()
         try:
-            engine.run(start=chunk.start_ns if done == 0 else None, streaming=True)
+            with _interrupts():
+                engine.run(start=chunk.start_ns if done == 0 else None, streaming=True)
         finally:
             raise_failure(components)
         _require_whole(engine, fed, chunk.end_ns)
@@ -229,6 +232,27 @@ def _stream(
     engine.end()
     raise_failure(components)
     return done
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Raise `KeyboardInterrupt` after the engine has swallowed one: it takes any exception for one of a component."""
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, _: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if seen:
+            raise KeyboardInterrupt
 
 
 def _require_whole(engine: BacktestEngine, fed: int, end_ns: int) -> None:
@@ -254,6 +278,8 @@ def raise_failure(components: list[Guarded]) -> None:
     """Raise `RunFailedError` where a component kept an exception that the engine swallowed."""
     for component in components:
         error = component.failure
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
         if error is not None:
             name = component.book_id if isinstance(component, Book) else type(component).__name__
             frames = [f for f in traceback.extract_tb(error.__traceback__) if "ufos_nautilus/engine" not in f.filename]

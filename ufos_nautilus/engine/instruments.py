@@ -38,6 +38,15 @@ def currency(code: str) -> Currency:
         return made
 
 
+def is_currency(code: str) -> bool:
+    """Tell whether the engine knows a currency by itself."""
+    try:
+        Currency.from_str(code, strict=True)
+    except ValueError:
+        return False
+    return True
+
+
 def price(value: Decimal, precision: int) -> Price:
     """Return an engine price with exactly `precision` decimals."""
     return Price.from_str(f"{value:.{precision}f}")

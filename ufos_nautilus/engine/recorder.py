@@ -136,8 +136,10 @@ class Recorder(InTurn, Guarded, DataActor):
                 self._record_fill(event, *top)
             elif type(event) is PositionClosed:
                 self._record_position(event, event.entry, event.peak_qty, event.realized_pnl, event.ts_closed)
-            elif isinstance(event, OrderDenied):
+            elif isinstance(event, OrderDenied):  # by the engine's own checks, after the gate
                 self.counts["denied"] += 1
+                row = (event.ts_event, str(event.strategy_id), str(event.client_order_id), str(event.instrument_id))
+                self.tables["denials"].append((*row, "engine", event.reason))
             elif isinstance(event, OrderRejected):
                 self.counts["rejected"] += 1
             # Reading an order copies it with all its events.

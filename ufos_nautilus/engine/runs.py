@@ -12,10 +12,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ufos_nautilus.errors import BadInputError
+from ufos_nautilus.errors import BadInputError, IntegrityError
 
 PACKAGES = ("ufos_nautilus", "ufos_strategies", "ufos_adapters")
 RUN_ID_DIGITS = 12
+CHECKSUM = "checksum"
+REPEAT = "run the spec again: `ufos backtest` with the run's spec.json"
 
 
 def runs_root() -> Path:
@@ -87,9 +89,34 @@ def list_runs(root: Path) -> list[Path]:
     return sorted(found, key=lambda p: (p / "result.json").stat().st_mtime_ns, reverse=True)
 
 
+def write_result(directory: Path, summary: dict[str, Any]) -> None:
+    """Write the result of a run with a checksum over everything else in it."""
+    write_json(directory / "result.json", summary | {CHECKSUM: _checksum(summary)})
+
+
 def read_result(directory: Path) -> dict[str, Any]:
-    """Return the stored result of a run."""
-    return json.loads((directory / "result.json").read_text(encoding="utf-8"))
+    """Return the stored result of a run.
+
+    Raises
+    ------
+    IntegrityError
+        Where it is no JSON object any more, or not the one that was written.
+
+    """
+    path = directory / "result.json"
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        kept = stored.pop(CHECKSUM, None)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise IntegrityError(f"{path} can't be read: {error}", next_step=REPEAT) from None
+    if kept is not None and kept != _checksum(stored):
+        raise IntegrityError(f"{path} is not what was written", expected=f"checksum {kept[:16]}", next_step=REPEAT)
+    return stored
+
+
+def _checksum(summary: dict[str, Any]) -> str:
+    text = json.dumps(summary, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

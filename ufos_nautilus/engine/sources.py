@@ -7,14 +7,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from ufos_nautilus.engine.feed import TableRef
 from ufos_nautilus.engine.generated import bar_quotes_catalog, generated_catalog
 from ufos_nautilus.engine.spec import DataSpec
-from ufos_nautilus.errors import SpecError
+from ufos_nautilus.errors import DataError, SpecError
 from ufos_nautilus.market.catalog import Catalog
 from ufos_nautilus.market.instruments import InstrumentSpec
 from ufos_nautilus.market.manifest import Dataset
 from ufos_nautilus.market.recording import TableKind
+
+AGAIN = "`ufos data check CATALOG` says more; import the recording again"
 
 
 @dataclass(slots=True)
@@ -64,11 +68,34 @@ def resolve_sources(specs: Sequence[DataSpec]) -> Sources:
             for fact, by_symbol in symbol_facts(dataset).items():
                 out.facts.setdefault(fact, {}).update(by_symbol)
         out.digests.append(catalog.digest(wanted))
+    check_rows(out.tables)
     if not out.tables:
         raise SpecError(
             "the spec's data holds no tables at all", next_step="`ufos data list CATALOG` shows what is there"
         )
     return out
+
+
+def check_rows(tables: Sequence[TableRef]) -> None:
+    """Check that the files of tables hold as many rows as their catalog says.
+
+    Raises
+    ------
+    DataError
+        Where a file is missing, unreadable, or was changed after the import.
+
+    """
+    for kind in sorted({table.kind for table in tables}):
+        files = [file for table in tables if table.kind == kind for file in table.files]
+        told = sum(table.rows for table in tables if table.kind == kind)
+        try:
+            found = pl.scan_parquet(files).select(pl.len()).collect().item()
+        except (OSError, pl.exceptions.PolarsError) as error:
+            text = str(error).splitlines()[0][:200]
+            raise DataError(f"{kind} of the catalog can't be read: {text}", next_step=AGAIN) from None
+        if found != told:
+            what = f"{kind} of the catalog hold {found:,} rows and its manifest tells of {told:,}"
+            raise DataError(what, expected="files as they were imported", next_step=AGAIN)
 
 
 def symbol_facts(dataset: Dataset) -> dict[str, dict[str, Any]]:

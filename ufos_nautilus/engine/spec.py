@@ -22,6 +22,7 @@ from ufos_nautilus.limits import ACTORS_PER_RUN_MAX, ALGORITHMS_MAX, BOOKS_PER_R
 from ufos_nautilus.risk.rules import RiskRules
 from ufos_nautilus.risk.rules_file import load_rules
 
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{1,64}$")]
 BookId = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9]*-[A-Z0-9-]{1,32}$")]
 
@@ -159,7 +160,7 @@ class FundingSpec(SpecModel):
 class VenueSpec(SpecModel):
     """A simulated venue and the account held there."""
 
-    name: Identifier
+    name: Name
     """The part after the dot in instrument ids."""
     account: Literal["cash", "margin"] = "margin"
     """Account type."""
@@ -305,8 +306,8 @@ class RecordingSpec(SpecModel):
 class RunSpec(SpecModel):
     """Everything one run depends on besides the code."""
 
-    name: Identifier
-    """Short name of the run."""
+    name: Name
+    """Short name of the run; part of its folder's name."""
     mode: Literal["backtest"] = "backtest"
     """Only backtests so far; the same books will serve paper and live."""
     description: str = ""

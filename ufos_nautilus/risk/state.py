@@ -380,7 +380,7 @@ def mark(instrument: Instrument, price: int, now_ns: int, *, exact: bool = False
 
     """
     if price < 0:
-        raise DataError(f"{instrument.id}: price {price} is negative", expected="a price of zero or more")
+        raise DataError(f"{instrument.id}: price {price / SCALE:g} is negative", expected="a price of zero or more")
     instrument.price, instrument.price_ns = price, now_ns
     moved = abs(price - instrument.valued)
     if not moved or not (exact or moved * REVALUE_PARTS > instrument.valued):

@@ -49,6 +49,8 @@ class SwitchHome:
     ----------
     path : Path
         Made with mode 0700 where it is absent.
+    strict : bool
+        False takes a directory that others may use too: whoever only halts is not turned away.
 
     Raises
     ------
@@ -57,10 +59,12 @@ class SwitchHome:
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, strict: bool = True) -> None:
         self.path = path
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (mode := path.stat().st_mode & 0o777) & 0o077:
+        mode = path.stat().st_mode & 0o777
+        self.open_to_others = bool(mode & 0o077)
+        if strict and self.open_to_others:
             raise DataError(f"{path} has mode {mode:o}", expected="700", next_step=f"chmod 700 {path}")
 
     def flag(self) -> HaltFlag:

@@ -223,3 +223,15 @@ def locate(paths: Sequence[Path], text: str) -> DataError:
             if quoted in body:
                 return bad_line(path, number, f"{text!r} is no price or size")
     return DataError(f"{text!r} is no price or size", expected="a decimal number of zero or more")
+
+
+def locate_off_grid(paths: Sequence[Path], text: str) -> DataError:
+    """Return the error for a price off the tick grid, with its line."""
+    pattern = re.compile(rb'"' + re.escape(text).encode() + rb'0*"')
+    problem = f"price {text} is off the tick grid of all others"
+    step = "mend the line, or give the tick size with --tick"
+    for path in paths:
+        for number, _, body in raw_lines(path):
+            if pattern.search(body):
+                return DataError(f"{path.name} line {number}: {problem}", expected="one grid", next_step=step)
+    return DataError(problem, expected="one grid", next_step=step)

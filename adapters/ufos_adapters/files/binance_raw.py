@@ -14,10 +14,11 @@ from ufos_adapters.files.binance_lines import (
     bad_line,
     lines,
     locate,
+    locate_off_grid,
     order_by_time,
 )
 from ufos_adapters.files.binance_market import NS_PER_MS, clock_shift_ns, given_steps, instrument, market_of
-from ufos_adapters.files.binance_rows import BadNumberError, QuoteRows, Store, TradeRows
+from ufos_adapters.files.binance_rows import BadNumberError, OffGridError, QuoteRows, Store, TradeRows
 from ufos_nautilus.errors import DataError, SpecError
 from ufos_nautilus.limits import DEFECT_EXAMPLES_MAX
 from ufos_nautilus.market.recording import Batch, Defect, ReadOptions, Recording
@@ -69,11 +70,14 @@ def read(paths: Sequence[Path], options: ReadOptions) -> Recording:
     """
     given_steps(options)
     parser = _Parser(_gap_rule(options), options.progress)
+    parser.store.tick_given = bool(options.tick_size)
     ordered = order_by_time([Path(p) for p in paths])
     try:
         for path in ordered:
             parser.parse(path)
         parser.finish(ordered)
+    except OffGridError as error:
+        raise locate_off_grid(ordered, str(error)) from error
     except BadNumberError as error:
         raise locate(ordered, str(error)) from error
     market = market_of(parser.symbol, futures=parser.futures, coin=parser.coin)

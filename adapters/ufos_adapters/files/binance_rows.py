@@ -31,8 +31,18 @@ _EVENT: Final = {
 }
 
 
+GRID_PRICES_MIN: Final = 500
+"""Different prices in a frame before its grid says anything about others."""
+OFF_GRID_FEW, OFF_GRID_SHARE_MAX = 5, 0.01
+"""So many prices, or this share, off the grid of all others are errors; more of them are a finer grid."""
+
+
 class BadNumberError(ValueError):
     """A price or size that is no decimal of zero or more; the text is the message."""
+
+
+class OffGridError(BadNumberError):
+    """A price finer than nearly all others of the recording; the text is the message."""
 
 
 def _decimal(texts: list[str]) -> pl.Series:
@@ -150,10 +160,22 @@ class Store:
         self._folder: Path | None = None
         self.rows: dict[TableKind, int] = {"order_book_deltas": 0, "trades": 0, "quotes": 0}
         self._price_divisor = self._traded_divisor = self._size_divisor = 0
+        self.tick_given = False
+        """The tick is not to be found here, so no price can be off it."""
+        self._decimal_step = 0
 
     def add(self, kind: TableKind, frame: pl.DataFrame) -> None:
-        """Keep a frame."""
+        """Keep a frame.
+
+        Raises
+        ------
+        OffGridError
+            Where a few prices have more decimals than all the others: a tick found from them would be wrong.
+
+        """
         self.rows[kind] += frame.height
+        for name in PRICE_COLUMNS[kind] if not self.tick_given else ():
+            self._check_grid(frame[name].unique().to_physical().to_list())
         self._price_divisor = _fold(self._price_divisor, frame, PRICE_COLUMNS[kind])
         self._size_divisor = _fold(self._size_divisor, frame, SIZE_COLUMNS[kind])
         if kind == "trades":
@@ -169,6 +191,23 @@ class Store:
         path = self._folder / f"{len(self._frames)}.arrow"
         frame.write_ipc(path, compression="lz4")
         self._frames.append((kind, path))
+
+    def _check_grid(self, prices: list[int]) -> None:
+        known = self._decimal_step
+        if not known and len(prices) < GRID_PRICES_MIN:
+            return
+        few = max(OFF_GRID_FEW, len(prices) * OFF_GRID_SHARE_MAX)
+        steps = [known] if known else [10**exponent for exponent in range(16, -1, -1)]
+        for step in steps:
+            off = [price for price in prices if price % step]
+            if len(off) <= few:
+                break
+        else:
+            self._decimal_step = 0  # many prices are finer: the tick has changed
+            return
+        if off:
+            raise OffGridError(f"{Decimal(off[0]).scaleb(-16).normalize():f}")
+        self._decimal_step = step
 
     def steps(self) -> tuple[Decimal, Decimal, Decimal]:
         """Return the steps of all prices, of traded sizes (all sizes where there are no trades) and of all sizes."""
