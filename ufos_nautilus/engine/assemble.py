@@ -330,6 +330,8 @@ def _empty_store(directory: Path) -> "FreshStore | LedgerStore":
     named = os.environ.get("UFOS_LEDGER_URL")
     if not named:
         return FreshStore.create(directory / LEDGER_FILE)
+    if "://" not in named:
+        raise SpecError(f"UFOS_LEDGER_URL is {named!r}", expected="a database URL such as postgresql+psycopg://...")
     from ufos_nautilus.ledger.store import LedgerStore
 
     store = LedgerStore.open(named)
